@@ -1,0 +1,120 @@
+import type { z } from 'zod'
+import type { FactKind, Mapped, Rejected } from '../domain/signal.ts'
+
+/** JSON that a reader can resume from. Strings for every native position. */
+export type Position = { readonly [key: string]: unknown } | null
+
+/** A record as the source delivers it, with the place where it was found. */
+export interface SourceRecord<R = unknown> {
+  /** 1-based line or index within its page. */
+  line: number
+  /** The decoded record, or the reason why it could not be decoded (`record` then holds what there was, for quarantine). */
+  record: R
+  unreadable?: Rejected
+}
+
+/**
+ * A run of records that a reader yields in one piece and can yield again: one object of a bucket, one file.
+ * `after` is the position to resume from once the whole page is stored; re-reading from the position before it yields
+ * the same records in the same order, so an import may stop in the middle and skip what it had stored.
+ */
+export interface Page<R = unknown> {
+  /** What the page was read from, e.g. the object key. *Personal*: sealed before it is stored. */
+  origin: string
+  /** SHA-256 (hex) of the bytes read, where known before the records are. */
+  sha256?: string
+  records: AsyncIterable<SourceRecord<R>> | Iterable<SourceRecord<R>>
+  after: Position
+}
+
+/** Where the bytes of a pushed file come from. The stream is opened anew on every attempt. */
+export interface FileSource {
+  kind: 'file'
+  name: string
+  open(): AsyncIterable<Uint8Array>
+}
+
+export interface ReadInput<Config> {
+  /** Settings and secrets, parsed by the connector's schema. */
+  config: Config
+  /** Where the last committed chunk ended; null = from the beginning. */
+  position: Position
+  /** Present when the import reads a pushed file. */
+  file?: FileSource
+  /** The import's nominal time: a pull connector reads what is available up to it. */
+  until: Date
+  /** True when something was stored under this key before (a pull connector's seen-set). Keys are hashed before storage. */
+  seen(keys: readonly string[]): Promise<ReadonlySet<string>>
+  signal: AbortSignal
+}
+
+export type PrerequisiteState = 'met' | 'unmet' | 'unknown'
+
+/** The outcome of one check, in words an admin can act on. No person's data. */
+export interface PrerequisiteResult {
+  state: PrerequisiteState
+  /** Stable code of what was found, e.g. `listing_denied`. */
+  code: string
+  detail: string
+}
+
+export interface PrerequisiteInput<Config> {
+  config: Config
+  now: Date
+  /** What the platform itself knows of the connector: for checks on freshness and on the records seen. */
+  history: {
+    lastCompletedImportAt: Date | null
+    /** Activities stored per native event in the last 7 days. */
+    recentEvents: ReadonlyMap<string, number>
+  }
+  signal: AbortSignal
+}
+
+export interface Prerequisite<Config> {
+  id: string
+  title: string
+  /** Anchor within the connector's guide. */
+  anchor: string
+  /** `before`: can be checked with config and secrets alone. `after`: needs imported records. */
+  when: 'before' | 'after'
+  check(input: PrerequisiteInput<Config>): Promise<PrerequisiteResult>
+}
+
+/** A column role that a file's headers are mapped to. */
+export interface ColumnRole {
+  id: string
+  title: string
+  required: boolean
+  meaning: string
+  /** Header names, compared without case, that suggest this role. */
+  suggests: readonly string[]
+}
+
+export interface ConnectorDefinition<Config = any, R = any> {
+  /** Lower-case, hyphenated; the id in the API's enum, the docs index and the guide's file name. */
+  id: string
+  title: string
+  /** One sentence: what it reads. */
+  says: string
+  delivery: 'push' | 'pull'
+  /** What it yields; policies use it to say which of them are blind without this connector. */
+  yields: { activities: boolean; facts: readonly FactKind[] }
+  /** Path of the admin's guide within the repository. */
+  guide: string
+  /** Plain settings and secrets in one form; secrets carry `.meta({ secret: true })`. */
+  config: z.ZodType<any>
+  /** Default seconds between scheduled imports. */
+  everySeconds: number
+  prerequisites: readonly Prerequisite<Config>[]
+  /** Push connectors whose files have free headers: which roles exist for the chosen settings. */
+  columns?(config: Config): readonly ColumnRole[]
+  /** Pages in an order that `position` can resume. Throws AppError with a source code on permanent faults. */
+  read(input: ReadInput<Config>): AsyncIterable<Page<R>>
+  /** Pure: one record to one signal. */
+  map(record: R, config: Config): Mapped
+}
+
+/** Checks nothing at run time: it types the definition against its own config. */
+export const defineConnector = <Schema extends z.ZodType<any>, R>(
+  definition: Omit<ConnectorDefinition<z.output<Schema>, R>, 'config'> & { config: Schema },
+): ConnectorDefinition => definition as unknown as ConnectorDefinition

@@ -1,0 +1,181 @@
+/**
+ * Signals: what a connector yields. Values marked *personal* leave the mapping function only into the sealed table or
+ * through the keyed hash; no other table, log or workflow payload may hold them.
+ */
+
+/** How a source names an account. `address` covers UPNs and e-mail addresses, which sources use for one another. */
+export const IDENTIFIER_SCHEMES = ['address', 'employee_number', 'user_name', 'aws_principal'] as const
+export type IdentifierScheme = (typeof IDENTIFIER_SCHEMES)[number]
+
+/** One account as one source names it. `value` is *personal*. */
+export interface Identifier {
+  scheme: IdentifierScheme
+  value: string
+}
+
+export const VERBS = [
+  'view',
+  'preview',
+  'list',
+  'search',
+  'download',
+  'sync_download',
+  'upload',
+  'create',
+  'edit',
+  'copy',
+  'move',
+  'rename',
+  'delete',
+  'purge',
+  'restore',
+  'print',
+  'share_add',
+  'share_remove',
+  'share_change',
+  'link_create',
+  'link_remove',
+  'link_access',
+  'owner_change',
+  'label_apply',
+  'label_change',
+  'label_remove',
+  'export_report',
+  'query_data',
+  'send',
+  'receive',
+  'forward_rule',
+  'mailbox_access',
+  'copy_to_removable',
+  'copy_to_network_share',
+  'upload_to_cloud',
+  'copy_to_clipboard',
+  'login',
+  'login_failed',
+  'logout',
+  'app_authorize',
+  'device_link',
+  'permission_policy_change',
+  'logging_change',
+  'secret_read',
+  'snapshot_share',
+  'other',
+] as const
+export type Verb = (typeof VERBS)[number]
+
+export const OUTCOMES = ['success', 'failure', 'blocked', 'warned_overridden', 'unknown'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** Who can reach the object afterwards, narrowest first. */
+export const AUDIENCES = [
+  'private',
+  'specific_internal',
+  'domain',
+  'specific_external',
+  'anyone_with_link',
+  'public',
+] as const
+export type Audience = (typeof AUDIENCES)[number]
+
+export const ACTOR_KINDS = ['user', 'guest', 'external', 'anonymous', 'service', 'unknown'] as const
+export type ActorKind = (typeof ACTOR_KINDS)[number]
+
+/** Who did what to which object, when. */
+export interface Activity {
+  type: 'activity'
+  /** The source's own id of the event, stable over every delivery of it; its keyed hash is the dedupe key. */
+  sourceId: string
+  /** `sourceId` of an earlier record that this one corrects. */
+  supersedes?: string
+  actor: Identifier
+  actorKind: ActorKind
+  at: Date
+  verb: Verb
+  /** The source's own name of the event, verbatim; unknown ones are kept with the verb `other`. */
+  nativeEvent: string
+  outcome: Outcome
+  /** Bucket, shared drive, site. *Personal* (may hold a name). */
+  container?: string
+  /** Path or name of the object. *Personal*. */
+  object?: string
+  /** Bytes moved; absent = not reported, never 0 for unknown. */
+  sizeBytes?: number
+  /** Objects touched, where the source counts them; absent = 1. */
+  itemCount?: number
+  /** A valid IP literal. */
+  originIp?: string
+  userAgent?: string
+  audienceAfter?: Audience
+  /** True when the receiving side is outside the organisation. */
+  destinationIsExternal?: boolean
+  /** Any flag an indicator may ask for, e.g. `presigned`, `secondary`; lower_snake_case. */
+  flags?: readonly string[]
+  /** What the source sent, kept sealed so that no field is lost. *Personal*. */
+  raw?: unknown
+}
+
+export const FACT_KINDS = [
+  'resignation',
+  'job_level_change',
+  'performance_review',
+  'improvement_plan',
+  'employee_profile',
+] as const
+export type FactKind = (typeof FACT_KINDS)[number]
+
+/** Something true of a person from a day on. */
+export interface Fact {
+  type: 'fact'
+  kind: FactKind
+  person: Identifier
+  /** Further accounts of the same person, named by the same row. */
+  aliases?: readonly Identifier[]
+  /** Distinguishes facts of one kind of one person: a second row with the same key corrects the first. */
+  naturalKey: string
+  effectiveAt: Date
+  /** Resignation only: last day of work. */
+  lastWorkingAt?: Date
+  /** True when the row takes the fact back. */
+  withdrawn?: boolean
+  /** True when a date in the row had no zone and the connector's assumed zone was used. */
+  zoneAssumed?: boolean
+  /** What may be stored in clear: levels, ratings. Never a name or remark. */
+  attributes: Readonly<Record<string, string>>
+  /** Names, addresses, remarks: stored sealed. *Personal*. */
+  personal?: Readonly<Record<string, string>>
+}
+
+/** Why a row was not stored as a signal though nothing is wrong with it. */
+export interface Ignored {
+  type: 'ignored'
+  why: string
+}
+
+/** A row that cannot become a signal until somebody mends the mapping or the source. */
+export interface Rejected {
+  type: 'rejected'
+  code: RejectionCode
+  /** Column or JSON path of the cell. */
+  cell?: string
+  /** What was expected, without the value found. */
+  expected?: string
+}
+
+/** Reason codes of quarantined rows: code → what it says and how to mend it. */
+export const REJECTION_CODES = {
+  column_count: 'The row has another number of cells than the header. Mend the file, or quote cells that hold the separator.',
+  date_invalid: 'The cell is not a date in the expected form. Correct the date format in the mapping, or the cell.',
+  encoding_invalid: 'The row holds bytes that are not valid in the file encoding. Save the file as UTF-8.',
+  event_id_missing: 'The record has no id of its own, so a repetition could not be recognised.',
+  field_invalid: 'The field has another type or form than the source documents.',
+  identifier_invalid: 'The cell does not name an account in the expected form, for example name@example.com.',
+  object_damaged: 'The object cannot be read: truncated, not gzip, or not JSON. Restore the object, then re-drive.',
+  quote_unbalanced: 'A quote is opened and not closed. Double quotes inside quoted cells.',
+  required_cell_empty: 'A required cell is empty.',
+  row_too_long: 'The row is longer than the limit.',
+  scenario_unknown: 'The identifier column names a scenario that the mapping does not know. Add it to the mapping.',
+  value_too_long: 'The cell is longer than the documented limit.',
+} as const
+export type RejectionCode = keyof typeof REJECTION_CODES
+
+export type Mapped = Activity | Fact | Ignored | Rejected
