@@ -25,6 +25,8 @@ export interface Page<R = unknown> {
   sha256?: string
   records: AsyncIterable<SourceRecord<R>> | Iterable<SourceRecord<R>>
   after: Position
+  /** Keys that become part of the connector's seen-set when the page is stored. */
+  seenKeys?: readonly string[]
 }
 
 /** Where the bytes of a pushed file come from. The stream is opened anew on every attempt. */

@@ -18,7 +18,7 @@ export type CaseResolution = (typeof CASE_RESOLUTIONS)[number]
 /** What happened to an alert; every one of them makes a version, and every version is delivered. */
 export const ALERT_CHANGES = [
   'created',
-  'insights_added',
+  'rescored',
   'assigned',
   'confirmed',
   'escalation_requested',

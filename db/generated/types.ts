@@ -44,6 +44,7 @@ export interface Activity {
   origin_network: string | null;
   outcome: string;
   size_bytes: number | null;
+  source_index: number | null;
   source_key: string;
   superseded_by: string | null;
   texts_id: string | null;
@@ -51,8 +52,15 @@ export interface Activity {
   verb: string;
 }
 
+export interface ActivityCorrection {
+  identity_id: number;
+  source_key: string;
+  supersedes_key: string;
+}
+
 export interface Alert {
   assignee_id: string | null;
+  attention: Generated<string>;
   case_id: string | null;
   closed_at: Timestamp | null;
   dismiss_reason: string | null;
@@ -470,32 +478,9 @@ export interface StaffMember {
   roles: string[];
 }
 
-export interface StagingActivity {
-  actor_kind: string;
-  at: Timestamp;
-  audience_after: string | null;
-  chunk_key: string;
-  container_id: number | null;
-  destination_is_external: boolean | null;
-  flags: string[] | null;
-  identity_id: number;
-  item_count: number | null;
-  native_event: string;
-  object_ext: string | null;
-  object_key: number | null;
-  ordinal: number;
-  origin_country: string | null;
-  origin_ip: string | null;
-  origin_network: string | null;
-  outcome: string;
-  size_bytes: number | null;
-  source_key: string;
-  supersedes_key: string | null;
-  verb: string;
-}
-
 export interface DB {
   activity: Activity;
+  activity_correction: ActivityCorrection;
   alert: Alert;
   alert_version: AlertVersion;
   api_token: ApiToken;
@@ -531,5 +516,4 @@ export interface DB {
   sealed_value: SealedValue;
   seen_key: SeenKey;
   staff_member: StaffMember;
-  staging_activity: StagingActivity;
 }

@@ -36,10 +36,20 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       flags text[],
       texts_id uuid,
       texts_index int,
+      -- which of the chunk's sources it was read from
+      source_index int,
       -- set when a later record of the source corrected this one
       superseded_by uuid,
       primary key (identity_id, at, source_key)
     ) partition by range (at);
+
+    -- Corrections seen so far: a record that arrives after its own correction is born superseded.
+    create table activity_correction (
+      identity_id bigint not null,
+      supersedes_key uuid not null,
+      source_key uuid not null,
+      primary key (identity_id, supersedes_key)
+    );
 
     -- One rollup per identity, UTC day and indicator; recomputed from activity, never added to.
     create table indicator_day (
@@ -95,36 +105,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- known as of: a fact counts from recorded_at until superseded_at
       recorded_at timestamptz(3) not null default now(),
       superseded_at timestamptz(3),
-      superseded_by uuid references fact,
+      superseded_by uuid references fact deferrable initially deferred,
       check ((superseded_at is null) = (superseded_by is null))
     );
     create unique index fact_current on fact (identity_id, natural_key) where superseded_at is null;
     create index on fact (kind, effective_at) where superseded_at is null;
-
-    -- Unlogged: a staging row that a crash loses is read again with its chunk.
-    create unlogged table staging_activity (
-      chunk_key uuid not null,
-      ordinal int not null,
-      identity_id bigint not null,
-      at timestamptz(3) not null,
-      source_key uuid not null,
-      supersedes_key uuid,
-      verb text not null,
-      native_event text not null,
-      outcome text not null,
-      actor_kind text not null,
-      container_id bigint,
-      object_key bigint,
-      object_ext text,
-      size_bytes bigint,
-      item_count int,
-      origin_ip inet,
-      origin_network cidr,
-      origin_country text,
-      audience_after text,
-      destination_is_external boolean,
-      flags text[]
-    );
-    create index on staging_activity (chunk_key);
   `.execute(db)
 }

@@ -1,0 +1,80 @@
+import type { Page, Position, SourceRecord } from '../../connectors/connector.ts'
+import type { ChunkSource } from '../../db/chunks.ts'
+
+/** Records of one chunk at most: enough to make set-based SQL pay, few enough to hold in memory. */
+export const CHUNK_RECORDS = 25_000
+/** A slow source still shows progress: a chunk is closed at the end of a page after so long. */
+export const CHUNK_MS = 15_000
+
+export interface DraftRecord {
+  record: SourceRecord
+  /** Where it was read. */
+  origin: string
+  /** Index of its source in the chunk. */
+  source: number
+}
+
+/** The records of one chunk and where a run that resumes after it goes on. */
+export interface ChunkDraft {
+  records: DraftRecord[]
+  sources: ChunkSource[]
+  /** Keys that belong to the seen-set once the chunk is stored. */
+  seen: string[]
+  position: Position
+  /** Records of the page after `position` that this chunk holds already. */
+  skip: number
+}
+
+export interface DraftOptions {
+  position: Position
+  skip: number
+  chunkRecords?: number
+  chunkMs?: number
+  now?: () => number
+}
+
+/**
+ * Cuts pages into chunks. A chunk may end inside a page: then its position is the one before that page and `skip` says
+ * how many of its records are stored, so the page is read again from its beginning and nothing of it is stored twice.
+ */
+export async function* cutIntoChunks(pages: AsyncIterable<Page>, options: DraftOptions): AsyncGenerator<ChunkDraft> {
+  const { chunkRecords = CHUNK_RECORDS, chunkMs = CHUNK_MS, now = Date.now } = options
+  let position = options.position
+  let toSkip = options.skip
+  let draft = empty()
+  let openedAt = now()
+
+  function empty(): ChunkDraft {
+    return { records: [], sources: [], seen: [], position, skip: 0 }
+  }
+
+  for await (const page of pages) {
+    let index = 0
+    let fromThisPage = 0
+    for await (const record of page.records) {
+      index += 1
+      if (index <= toSkip) continue
+      if (draft.records.length === 0) openedAt = now()
+      draft.records.push({ record, origin: page.origin, source: draft.sources.length })
+      fromThisPage += 1
+      if (draft.records.length >= chunkRecords) {
+        draft.sources.push({ sha256: page.sha256 ?? null, records: fromThisPage })
+        yield { ...draft, position, skip: index }
+        draft = empty()
+        fromThisPage = 0
+      }
+    }
+    toSkip = 0
+    position = page.after
+    if (fromThisPage > 0) draft.sources.push({ sha256: page.sha256 ?? null, records: fromThisPage })
+    draft.seen.push(...(page.seenKeys ?? []))
+    draft.position = position
+    draft.skip = 0
+    if (draft.records.length > 0 && now() - openedAt >= chunkMs) {
+      yield draft
+      draft = empty()
+    }
+  }
+  // Even without records the cursor moved, and pages without records were seen.
+  if (draft.records.length > 0 || draft.seen.length > 0 || draft.position !== options.position) yield draft
+}

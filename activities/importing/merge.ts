@@ -1,0 +1,65 @@
+import { sql } from 'kysely'
+import { ensureMonths, mergeActivities } from '../../db/activities.ts'
+import { commitChunk, lockForChunk, requestEvaluations, storeQuarantined, storeTexts } from '../../db/chunks.ts'
+import type { Connection } from '../../db/connection.ts'
+import { storeFacts } from '../../db/facts.ts'
+import type { ImportSession } from '../../db/import-session.ts'
+import type { Vault } from '../../db/vault.ts'
+import { type ActiveIndicator, recomputeRollups, recomputeSeen } from '../../policies/compile.ts'
+import type { PreparedChunk } from './prepare.ts'
+
+export interface MergeContext {
+  vault: Vault
+  importId: string
+  connectorId: string
+  indicators: readonly ActiveIndicator[]
+  movesConnector: boolean
+}
+
+/** The temporary table in which a merge notes the person-days that it touched. */
+export const TOUCHED = 'pg_temp.touched_day'
+
+/**
+ * Stores a staged chunk whole or not at all: signals, quarantine, rollups of the touched days, balance, cursor and the
+ * requests to look at the people again are one transaction. A chunk that is stored already is left alone.
+ */
+export async function mergeChunk(session: ImportSession, context: MergeContext, chunk: PreparedChunk, number: number): Promise<void> {
+  await ensureMonths(session.db, chunk.days)
+  await session.transaction(async (tx) => {
+    const { vault, importId, connectorId } = context
+    if (!(await lockForChunk(tx, importId, number))) return
+    const textsId = chunk.texts.length > 0 ? await storeTexts(tx, vault, chunk.texts) : null
+    const storedActivities = chunk.activities > 0 ? await mergeActivities(tx, { connectorId, importId, textsId }) : 0
+    const facts = await storeFacts(tx, vault, importId, chunk.facts)
+    if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
+    if (chunk.activities > 0) {
+      await recomputeSeen(tx, TOUCHED)
+      await recomputeRollups(tx, context.indicators, TOUCHED)
+    }
+    await commitChunk(tx, vault, {
+      importId,
+      connectorId,
+      number,
+      counts: {
+        received: chunk.draft.records.length,
+        stored: storedActivities + facts.stored,
+        duplicate: chunk.activities - storedActivities + facts.duplicate,
+        quarantined: chunk.quarantined.length,
+        ignored: chunk.ignored,
+      },
+      zoneAssumed: chunk.zoneAssumed,
+      textsId,
+      sources: chunk.draft.sources,
+      position: chunk.draft.position,
+      skip: chunk.draft.skip,
+      movesConnector: context.movesConnector,
+      seen: chunk.draft.seen,
+    })
+    await requestEvaluations(tx, [...(chunk.activities > 0 ? await touchedIdentities(tx) : []), ...facts.touchedIdentities])
+  })
+}
+
+async function touchedIdentities(tx: Connection): Promise<number[]> {
+  const touched = await sql<{ identity_id: number }>`select distinct identity_id from ${sql.raw(TOUCHED)}`.execute(tx)
+  return touched.rows.map((row) => row.identity_id)
+}

@@ -1,0 +1,1 @@
+/** Every connector kind, one line each. Forms, the redactor, the docs index and the API's enum derive from this list. */

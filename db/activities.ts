@@ -1,0 +1,143 @@
+import { sql } from 'kysely'
+import type { Activity } from '../domain/signal.ts'
+import type { Connection } from './connection.ts'
+import { type CopyCell, copyLine } from './import-session.ts'
+import type { Vault } from './vault.ts'
+
+/** What an activity became on its way to its row. */
+export interface StagedActivity {
+  activity: Activity
+  /** Place in the chunk; also the line of its texts. */
+  ordinal: number
+  identityId: number
+  containerId: number | null
+  /** Which of the chunk's sources it was read from. */
+  sourceIndex: number
+  origin: { network: string | null; country: string | null }
+}
+
+const asUuid = (hash: Buffer): string => {
+  const hex = hash.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
+}
+
+/** The dedupe key of a source's event: half of the keyed hash of connector and source id. */
+export const sourceKey = (vault: Vault, connectorId: string, sourceId: string): string =>
+  asUuid(vault.lookupKey(`source/${connectorId}`, sourceId))
+
+/** The dedupe key of a fact's whole content. */
+export const contentKey = (vault: Vault, content: string): string => asUuid(vault.lookupKey('fact', content))
+
+/** 64 bits by which one object is told from another without its name. */
+export const objectKey = (vault: Vault, container: string | undefined, object: string): string =>
+  vault.lookupKey('object', `${container ?? ''}\u001f${object}`).readBigInt64BE(0).toString()
+
+const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
+
+/** The extension in lower case, null when there is none. */
+export const extensionOf = (object: string | undefined): string | null => object?.match(EXTENSION)?.[1]?.toLowerCase() ?? null
+
+const UINT53 = (value: number | undefined): number | null =>
+  value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null
+
+const INT32_MAX = 2 ** 31 - 1
+
+/** The activity as one line for `ImportSession.stage`. */
+export function stagingLine(vault: Vault, connectorId: string, staged: StagedActivity): string {
+  const { activity } = staged
+  const cells: CopyCell[] = [
+    staged.ordinal,
+    staged.identityId,
+    activity.at.toISOString(),
+    sourceKey(vault, connectorId, activity.sourceId),
+    activity.supersedes === undefined ? null : sourceKey(vault, connectorId, activity.supersedes),
+    activity.verb,
+    activity.nativeEvent,
+    activity.outcome,
+    activity.actorKind,
+    staged.containerId,
+    activity.object === undefined ? null : objectKey(vault, activity.container, activity.object),
+    extensionOf(activity.object),
+    UINT53(activity.sizeBytes),
+    activity.itemCount === undefined ? null : Math.min(activity.itemCount, INT32_MAX),
+    activity.originIp,
+    staged.origin.network,
+    staged.origin.country,
+    activity.audienceAfter,
+    activity.destinationIsExternal,
+    activity.flags?.length ? activity.flags : null,
+    staged.sourceIndex,
+  ]
+  return copyLine(cells)
+}
+
+/** Makes the monthly partitions that staged rows need. Run before the merge: it locks the parents for a moment. */
+export async function ensureMonths(db: Connection, days: Iterable<string>): Promise<void> {
+  const months = [...new Set([...days].map((day) => `${day.slice(0, 7)}-01`))].sort()
+  for (const month of months) await sql`select ensure_month(${month}::date)`.execute(db)
+}
+
+/**
+ * Moves what is staged into `activity`, sorted by key, skipping what is there already, and notes the person-days it
+ * touched in `touched_day`. A row that corrects an earlier one marks it; the corrected day is touched too.
+ * Returns the number of rows stored.
+ */
+export async function mergeActivities(
+  tx: Connection,
+  { connectorId, importId, textsId }: { connectorId: string; importId: string; textsId: string | null },
+): Promise<number> {
+  await sql`
+    with stored as (
+      insert into activity (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind,
+        container_id, object_key, object_ext, size_bytes, item_count, origin_ip, origin_network, origin_country,
+        audience_after, destination_is_external, flags, texts_id, texts_index, source_index)
+      select distinct on (identity_id, at, source_key)
+        identity_id, at, source_key, ${connectorId}::uuid, ${importId}::uuid, verb, native_event, outcome, actor_kind,
+        container_id, object_key, object_ext, size_bytes, item_count, origin_ip, origin_network, origin_country,
+        audience_after, destination_is_external, flags, ${textsId}::uuid, ordinal, source_index
+      from pg_temp.staging_activity
+      order by identity_id, at, source_key, ordinal
+      on conflict do nothing
+      returning identity_id, at
+    )
+    insert into pg_temp.touched_day (identity_id, day, stored)
+    select identity_id, (at at time zone 'UTC')::date, count(*) from stored group by 1, 2`.execute(tx)
+
+  const corrections = await sql<{ n: number }>`
+    select count(*)::int as n from pg_temp.staging_activity where supersedes_key is not null`.execute(tx)
+  if ((corrections.rows[0]?.n ?? 0) > 0) await markSuperseded(tx)
+  await markSupersededByEarlier(tx)
+
+  const stored = await sql<{ n: number }>`select coalesce(sum(stored), 0)::int as n from pg_temp.touched_day`.execute(tx)
+  return stored.rows[0]?.n ?? 0
+}
+
+/** A staged correction marks the record it corrects, where that one is stored. */
+async function markSuperseded(tx: Connection): Promise<void> {
+  await sql`
+    with marked as (
+      update activity set superseded_by = correction.source_key
+      from pg_temp.staging_activity correction
+      where correction.supersedes_key is not null
+        and activity.identity_id = correction.identity_id and activity.source_key = correction.supersedes_key
+        and activity.superseded_by is null
+      returning activity.identity_id, activity.at
+    )
+    insert into pg_temp.touched_day (identity_id, day, stored)
+    select identity_id, (at at time zone 'UTC')::date, 0 from marked group by 1, 2`.execute(tx)
+  await sql`
+    insert into activity_correction (identity_id, supersedes_key, source_key)
+    select identity_id, supersedes_key, source_key from pg_temp.staging_activity where supersedes_key is not null
+    on conflict do nothing`.execute(tx)
+}
+
+/** A record that arrives after its own correction is born superseded: order of arrival does not matter. */
+async function markSupersededByEarlier(tx: Connection): Promise<void> {
+  await sql`
+    update activity set superseded_by = correction.source_key
+    from pg_temp.staging_activity staged
+    join activity_correction correction
+      on correction.identity_id = staged.identity_id and correction.supersedes_key = staged.source_key
+    where activity.identity_id = staged.identity_id and activity.at = staged.at
+      and activity.source_key = staged.source_key and activity.superseded_by is null`.execute(tx)
+}

@@ -1,0 +1,167 @@
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { sql } from 'kysely'
+import { v7 as uuid } from 'uuid'
+import type { Position } from '../connectors/connector.ts'
+import { AppError } from '../domain/errors.ts'
+import type { Rejected } from '../domain/signal.ts'
+import type { Connection } from './connection.ts'
+import { insertMany } from './people.ts'
+import { insertSealed, openSealed, type Vault } from './vault.ts'
+
+/** What a chunk keeps sealed of one record: its names and what the source sent. */
+export interface RecordText {
+  origin?: string
+  container?: string
+  object?: string
+  userAgent?: string
+  raw?: unknown
+}
+
+const TEXT_COMPRESSION = 1
+
+/** Seals the texts of a chunk as one value: one JSON line each, at the index that rows refer to. */
+export async function storeTexts(tx: Connection, vault: Vault, texts: readonly RecordText[]): Promise<string> {
+  const lines = texts.map((text) => JSON.stringify(text)).join('\n')
+  return insertSealed(tx, vault, 'texts', gzipSync(lines, { level: TEXT_COMPRESSION }))
+}
+
+/** The texts of one chunk in order. */
+export async function readTexts(db: Connection, vault: Vault, textsId: string): Promise<RecordText[]> {
+  const sealed = (await openSealed(db, vault, [textsId])).get(textsId)
+  if (!sealed) throw new AppError('object_gone', 'the texts of this chunk are no longer kept')
+  return gunzipSync(sealed)
+    .toString()
+    .split('\n')
+    .map((line) => JSON.parse(line) as RecordText)
+}
+
+export interface ChunkCounts {
+  received: number
+  stored: number
+  duplicate: number
+  quarantined: number
+  ignored: number
+}
+
+export interface ChunkSource {
+  /** Hash of what was read, hex; null where only the import's body has one. */
+  sha256: string | null
+  records: number
+}
+
+export interface ChunkCommit {
+  importId: string
+  connectorId: string
+  number: number
+  counts: ChunkCounts
+  zoneAssumed: number
+  textsId: string | null
+  sources: readonly ChunkSource[]
+  /** Where a resumed run goes on: this position, skipping so many records of the page that follows. */
+  position: Position
+  skip: number
+  /** True for pull connectors: the next import resumes here as well. */
+  movesConnector: boolean
+  seen: readonly string[]
+}
+
+export interface QuarantinedDraft {
+  line: number
+  rejected: Rejected
+  textsIndex: number
+}
+
+/** Locks the import for one chunk. Returns false when this chunk is committed already (a repeated try). */
+export async function lockForChunk(tx: Connection, importId: string, number: number): Promise<boolean> {
+  const row = await tx
+    .selectFrom('import')
+    .select(['chunks', 'state'])
+    .where('id', '=', importId)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!row) throw new AppError('not_found', `there is no import ${importId}`)
+  if (row.chunks >= number) return false
+  if (row.state !== 'running') throw new AppError('state_conflict', `import ${importId} is ${row.state}`)
+  if (row.chunks !== number - 1) {
+    throw new AppError('import_balance_broken', `chunk ${number} of import ${importId} follows chunk ${row.chunks}`)
+  }
+  return true
+}
+
+export async function storeQuarantined(
+  tx: Connection,
+  { importId, connectorId, textsId }: { importId: string; connectorId: string; textsId: string },
+  drafts: readonly QuarantinedDraft[],
+): Promise<void> {
+  await insertMany(
+    tx,
+    'quarantined_row',
+    drafts.map(({ line, rejected, textsIndex }) => ({
+      id: uuid(),
+      import_id: importId,
+      connector_id: connectorId,
+      line,
+      code: rejected.code,
+      cell: rejected.cell ?? null,
+      expected: rejected.expected ?? null,
+      texts_id: textsId,
+      texts_index: textsIndex,
+    })),
+  )
+}
+
+/** Books a chunk: its own row, the import's totals and cursor, the connector's cursor, the seen-set. */
+export async function commitChunk(tx: Connection, vault: Vault, chunk: ChunkCommit): Promise<void> {
+  const { counts } = chunk
+  await tx
+    .insertInto('import_chunk')
+    .values({
+      import_id: chunk.importId,
+      number: chunk.number,
+      ...counts,
+      texts_id: chunk.textsId,
+      sources: JSON.stringify(chunk.sources),
+    })
+    .execute()
+  const position = chunk.position === null ? null : JSON.stringify(chunk.position)
+  await tx
+    .updateTable('import')
+    .set((eb) => ({
+      received: eb('received', '+', counts.received),
+      stored: eb('stored', '+', counts.stored),
+      duplicate: eb('duplicate', '+', counts.duplicate),
+      quarantined: eb('quarantined', '+', counts.quarantined),
+      ignored: eb('ignored', '+', counts.ignored),
+      zone_assumed: eb('zone_assumed', '+', chunk.zoneAssumed),
+      chunks: chunk.number,
+      position,
+      skip: chunk.skip,
+    }))
+    .where('id', '=', chunk.importId)
+    .execute()
+  if (chunk.movesConnector) {
+    await tx.updateTable('connector').set({ position, skip: chunk.skip }).where('id', '=', chunk.connectorId).execute()
+  }
+  if (chunk.seen.length > 0) {
+    await sql`
+      insert into seen_key (connector_id, key_hash)
+      select ${chunk.connectorId}::uuid, key
+      from unnest(${chunk.seen.map((key) => vault.lookupKey(`seen/${chunk.connectorId}`, key))}::bytea[]) as key
+      order by key
+      on conflict (connector_id, key_hash) do update set seen_at = excluded.seen_at`.execute(tx)
+  }
+}
+
+/** Asks every enabled policy to look again at the owners of these identities. */
+export async function requestEvaluations(tx: Connection, identityIds: readonly number[]): Promise<void> {
+  if (identityIds.length === 0) return
+  await sql`
+    insert into evaluation_request (policy_id, person_id)
+    select policy.id, touched.person_id
+    from policy cross join (
+      select distinct person_id from identity where id = any (${identityIds}::bigint[])
+    ) touched
+    where policy.state = 'enabled'
+    order by 1, 2
+    on conflict (policy_id, person_id) do update set requested_at = now()`.execute(tx)
+}

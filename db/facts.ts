@@ -1,0 +1,137 @@
+import { sql } from 'kysely'
+import { v7 as uuid } from 'uuid'
+import { canonicalJson } from '../domain/canonical.ts'
+import { tokensOfName } from '../domain/name-tokens.ts'
+import type { Fact } from '../domain/signal.ts'
+import { contentKey } from './activities.ts'
+import type { Connection } from './connection.ts'
+import { insertMany, joinIdentities, rememberTokens } from './people.ts'
+import { sealedRow, type Vault } from './vault.ts'
+
+export interface ResolvedFact {
+  fact: Fact
+  line: number
+  identityId: number
+  aliasIds: readonly number[]
+}
+
+export interface StoredFacts {
+  stored: number
+  duplicate: number
+  /** Identities whose facts or owner changed. */
+  touchedIdentities: number[]
+}
+
+/** Everything that makes two rows say the same. */
+const contentOf = (fact: Fact): string =>
+  canonicalJson({
+    kind: fact.kind,
+    effectiveAt: fact.effectiveAt.toISOString(),
+    lastWorkingAt: fact.lastWorkingAt?.toISOString() ?? null,
+    withdrawn: fact.withdrawn ?? false,
+    attributes: fact.attributes,
+    personal: fact.personal ?? {},
+    aliases: (fact.aliases ?? []).map((alias) => `${alias.scheme}:${alias.value}`),
+  })
+
+/**
+ * Stores facts in the order of their lines. The current fact of an identity and natural key is superseded by a row
+ * that says something else; a row that says the same is a duplicate. What was known earlier stays, with its dates.
+ */
+export async function storeFacts(
+  tx: Connection,
+  vault: Vault,
+  importId: string,
+  facts: readonly ResolvedFact[],
+): Promise<StoredFacts> {
+  if (facts.length === 0) return { stored: 0, duplicate: 0, touchedIdentities: [] }
+  const recordedAt = new Date()
+  const place = (identityId: number, naturalKey: string) => `${identityId}\u001f${naturalKey}`
+  const known = await tx
+    .selectFrom('fact')
+    .select(['id', 'identity_id', 'natural_key', 'content_key'])
+    .where('superseded_at', 'is', null)
+    .where('identity_id', 'in', [...new Set(facts.map((row) => row.identityId))])
+    .forUpdate()
+    .execute()
+  const current = new Map(known.map((row) => [place(row.identity_id, row.natural_key), { id: row.id, content: row.content_key }]))
+  const superseded = new Map<string, string>()
+  const fresh: { id: string; row: ResolvedFact; content: string }[] = []
+  for (const row of facts) {
+    const key = place(row.identityId, row.fact.naturalKey)
+    const content = contentKey(vault, contentOf(row.fact))
+    const before = current.get(key)
+    if (before?.content === content) continue
+    const id = uuid()
+    if (before) superseded.set(before.id, id)
+    current.set(key, { id, content })
+    fresh.push({ id, row, content })
+  }
+
+  const sealed = new Map(
+    fresh
+      .filter(({ row }) => row.fact.personal && Object.keys(row.fact.personal).length > 0)
+      .map(({ id, row }) => [id, sealedRow(vault, 'personal', JSON.stringify(row.fact.personal))]),
+  )
+  await insertMany(tx, 'sealed_value', [...sealed.values()])
+  await sql`
+    update fact set superseded_at = ${recordedAt}, superseded_by = change.successor
+    from unnest(${[...superseded.keys()]}::uuid[], ${[...superseded.values()]}::uuid[]) as change (id, successor)
+    where fact.id = change.id`.execute(tx)
+  for (let from = 0; from < fresh.length; from += 2_000) {
+    await tx
+      .insertInto('fact')
+      .values(
+        fresh.slice(from, from + 2_000).map(({ id, row, content }) => ({
+          id,
+          identity_id: row.identityId,
+          kind: row.fact.kind,
+          natural_key: row.fact.naturalKey,
+          content_key: content,
+          effective_at: row.fact.effectiveAt,
+          last_working_at: row.fact.lastWorkingAt ?? null,
+          withdrawn: row.fact.withdrawn ?? false,
+          attributes: JSON.stringify(row.fact.attributes),
+          sealed_id: sealed.get(id)?.id ?? null,
+          import_id: importId,
+          line: row.line,
+          recorded_at: recordedAt,
+          superseded_at: superseded.has(id) ? recordedAt : null,
+          superseded_by: superseded.get(id) ?? null,
+        })),
+      )
+      .execute()
+  }
+
+  const joined = await joinIdentities(
+    tx,
+    fresh.flatMap(({ row }) => row.aliasIds.map((aliasId) => ({ identityId: row.identityId, aliasId }))),
+  )
+  await rememberNames(tx, vault, fresh.map(({ row }) => row))
+  const owners = joined.length
+    ? await tx.selectFrom('identity').select('id').where('person_id', 'in', joined).execute()
+    : []
+  return {
+    stored: fresh.length,
+    duplicate: facts.length - fresh.length,
+    touchedIdentities: [...new Set([...fresh.map(({ row }) => row.identityId), ...owners.map((owner) => owner.id)])],
+  }
+}
+
+async function rememberNames(tx: Connection, vault: Vault, rows: readonly ResolvedFact[]): Promise<void> {
+  const named = rows.filter(({ fact }) => fact.kind === 'employee_profile' && fact.personal?.['lastName'])
+  if (named.length === 0) return
+  const owners = await tx
+    .selectFrom('identity')
+    .select(['id', 'person_id'])
+    .where('id', 'in', [...new Set(named.map((row) => row.identityId))])
+    .execute()
+  const personOf = new Map(owners.map((owner) => [owner.id, owner.person_id]))
+  const tokens = named.flatMap(({ fact, identityId }) => {
+    const personId = personOf.get(identityId)
+    if (personId === undefined) return []
+    const names = tokensOfName(fact.personal?.['firstName'] ?? '', fact.personal?.['lastName'] ?? '')
+    return names.map((token) => ({ token, personId }))
+  })
+  await rememberTokens(tx, vault, tokens)
+}

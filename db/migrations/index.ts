@@ -1,0 +1,15 @@
+import type { Migration } from 'kysely'
+import * as staffAndAudit from './20261123_0900_create_staff_and_audit.ts'
+import * as peopleAndConnectors from './20261123_0910_create_people_and_connectors.ts'
+import * as signals from './20261123_0920_create_signals.ts'
+import * as policiesAndAlerts from './20261123_0930_create_policies_and_alerts.ts'
+import * as exports_ from './20261123_0940_create_exports.ts'
+
+/** Every migration under its file's name, which is its place in the order. */
+export const migrations: Record<string, Migration> = {
+  '20261123_0900_create_staff_and_audit': staffAndAudit,
+  '20261123_0910_create_people_and_connectors': peopleAndConnectors,
+  '20261123_0920_create_signals': signals,
+  '20261123_0930_create_policies_and_alerts': policiesAndAlerts,
+  '20261123_0940_create_exports': exports_,
+}

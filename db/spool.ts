@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { AppError } from '../domain/errors.ts'
+import type { Vault } from './vault.ts'
+
+/** Plain bytes per sealed frame. */
+const FRAME_BYTES = 1 << 20
+const HEADER_BYTES = 4
+
+export interface Spooled {
+  /** SHA-256 (hex) of the plain bytes. */
+  sha256: string
+  bytes: number
+}
+
+/**
+ * Files that have arrived and wait for their import, sealed frame by frame: a pushed file holds names, so it never
+ * lies on disk in clear. Named by their hash, so the same bytes are kept once. API and workers share the folder.
+ *
+ * Frame: 4-byte length, then one JSON line { k, n } with key id and nonce, then ciphertext and tag. The frame's number
+ * and whether it is the last are authenticated, so a shortened file does not open.
+ */
+export class Spool {
+  readonly #folder: string
+  readonly #vault: Vault
+
+  constructor(folder: string, vault: Vault) {
+    this.#folder = folder
+    this.#vault = vault
+  }
+
+  /** Reads the source to its end and keeps it. Throws body_too_large past `maxBytes`, leaving nothing behind. */
+  async put(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Spooled> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    const temporary = path.join(this.#folder, `${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2)}.part`)
+    const file = await open(temporary, 'wx', 0o600)
+    const hash = createHash('sha256')
+    let bytes = 0
+    let frame = 0
+    let pending: Buffer = Buffer.alloc(0)
+    const writeFrame = async (plain: Buffer, last: boolean) => {
+      const { key_id, nonce, ciphertext } = this.#vault.seal(frameContext(frame, last), plain)
+      const head = Buffer.from(`${JSON.stringify({ k: key_id, n: nonce.toString('base64'), last })}\n`)
+      const length = Buffer.alloc(HEADER_BYTES)
+      length.writeUInt32BE(head.length + ciphertext.length)
+      await file.write(Buffer.concat([length, head, ciphertext]))
+      frame += 1
+    }
+    try {
+      for await (const piece of source) {
+        bytes += piece.length
+        if (bytes > maxBytes) {
+          throw new AppError('body_too_large', `the file is larger than ${maxBytes} bytes`, {
+            fix: 'Split the file, or raise OPENIRM_MAX_FILE_BYTES.',
+          })
+        }
+        hash.update(piece)
+        pending = pending.length === 0 ? Buffer.from(piece) : Buffer.concat([pending, piece])
+        while (pending.length > FRAME_BYTES) {
+          await writeFrame(pending.subarray(0, FRAME_BYTES), false)
+          pending = pending.subarray(FRAME_BYTES)
+        }
+      }
+      await writeFrame(pending, true)
+      await file.sync()
+      await file.close()
+      const sha256 = hash.digest('hex')
+      await rename(temporary, this.#path(sha256))
+      return { sha256, bytes }
+    } catch (error) {
+      await file.close().catch(() => {})
+      await rm(temporary, { force: true })
+      throw error
+    }
+  }
+
+  async has(sha256: string): Promise<boolean> {
+    return stat(this.#path(sha256)).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** The plain bytes again. Throws object_gone when the file was dropped, sealed_value_damaged when it was changed. */
+  async *read(sha256: string): AsyncGenerator<Buffer> {
+    if (!(await this.has(sha256))) {
+      throw new AppError('object_gone', 'the uploaded file is no longer kept', { fix: 'Upload the file again.' })
+    }
+    let rest: Buffer = Buffer.alloc(0)
+    let frame = 0
+    let ended = false
+    for await (const piece of createReadStream(this.#path(sha256), { highWaterMark: FRAME_BYTES })) {
+      rest = rest.length === 0 ? (piece as Buffer) : Buffer.concat([rest, piece as Buffer])
+      while (rest.length >= HEADER_BYTES) {
+        const length = rest.readUInt32BE(0)
+        if (rest.length < HEADER_BYTES + length) break
+        const body = rest.subarray(HEADER_BYTES, HEADER_BYTES + length)
+        const newline = body.indexOf(0x0a)
+        const head = JSON.parse(body.subarray(0, newline).toString()) as { k: string; n: string; last: boolean }
+        const sealed = { key_id: head.k, nonce: Buffer.from(head.n, 'base64'), ciphertext: body.subarray(newline + 1) }
+        yield this.#vault.open(frameContext(frame, head.last), sealed)
+        ended = head.last
+        frame += 1
+        rest = rest.subarray(HEADER_BYTES + length)
+      }
+    }
+    if (!ended || rest.length > 0) {
+      throw new AppError('sealed_value_damaged', 'the kept file is cut short', { fix: 'Upload the file again.' })
+    }
+  }
+
+  async drop(sha256: string): Promise<void> {
+    await rm(this.#path(sha256), { force: true })
+  }
+
+  #path(sha256: string): string {
+    return path.join(this.#folder, `${sha256}.sealed`)
+  }
+}
+
+const frameContext = (frame: number, last: boolean): string => `spool/${frame}/${last ? 'last' : 'more'}`

@@ -1,0 +1,123 @@
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { v7 as uuid } from 'uuid'
+import { AppError } from '../domain/errors.ts'
+import type { Connection } from './connection.ts'
+import type { KeyRing } from './keyring.ts'
+
+export type SealedPurpose = 'identity' | 'personal' | 'texts' | 'secret' | 'file_name'
+
+const TAG_BYTES = 16
+const NONCE_BYTES = 12
+
+export interface Sealed {
+  key_id: string
+  nonce: Buffer
+  ciphertext: Buffer
+}
+
+/** Seals and opens personal data, and makes the keyed hashes by which it is looked up. */
+export class Vault {
+  readonly currentKeyId: string
+  readonly #keys: ReadonlyMap<string, KeyObject>
+  readonly #lookup: KeyObject
+
+  constructor(ring: KeyRing) {
+    this.currentKeyId = ring.current
+    this.#keys = new Map(Object.entries(ring.keys).map(([id, text]) => [id, createSecretKey(text, 'base64')]))
+    this.#lookup = createSecretKey(ring.lookup, 'base64')
+  }
+
+  /** `context` is authenticated with the ciphertext: a value moved to another row does not open. */
+  seal(context: string, plaintext: Uint8Array): Sealed {
+    const nonce = randomBytes(NONCE_BYTES)
+    const cipher = createCipheriv('aes-256-gcm', this.#key(this.currentKeyId), nonce)
+    cipher.setAAD(Buffer.from(context))
+    const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
+    return { key_id: this.currentKeyId, nonce, ciphertext }
+  }
+
+  /** Throws sealed_value_damaged when anything of the value, its context or its key has changed. */
+  open(context: string, { key_id, nonce, ciphertext }: Sealed): Buffer {
+    const decipher = createDecipheriv('aes-256-gcm', this.#key(key_id), nonce)
+    decipher.setAAD(Buffer.from(context))
+    decipher.setAuthTag(ciphertext.subarray(-TAG_BYTES))
+    try {
+      return Buffer.concat([decipher.update(ciphertext.subarray(0, -TAG_BYTES)), decipher.final()])
+    } catch (cause) {
+      throw new AppError('sealed_value_damaged', `the sealed value ${context} does not open with key ${key_id}`, {
+        cause,
+        fix: 'Restore the row and the key ring from the same backup.',
+      })
+    }
+  }
+
+  /** HMAC-SHA-256 under the look-up key; `kind` keeps hashes of different things apart. */
+  lookupKey(kind: string, value: string): Buffer {
+    return createHmac('sha256', this.#lookup).update(kind).update('\u001f').update(value).digest()
+  }
+
+  #key(id: string): KeyObject {
+    const found = this.#keys.get(id)
+    if (!found) {
+      throw new AppError('key_missing', `the key ring has no key ${id}`, {
+        fix: 'Restore the key ring that sealed the value.',
+      })
+    }
+    return found
+  }
+}
+
+const contextOf = (purpose: SealedPurpose, id: string): string => `${purpose}/${id}`
+
+/** Seals a value into the one encrypted table and returns its id. */
+export async function insertSealed(
+  tx: Connection,
+  vault: Vault,
+  purpose: SealedPurpose,
+  plaintext: Uint8Array | string,
+): Promise<string> {
+  const row = sealedRow(vault, purpose, plaintext)
+  await tx.insertInto('sealed_value').values(row).execute()
+  return row.id
+}
+
+/** The row that `insertSealed` would insert, for inserts of many at once. */
+export function sealedRow(vault: Vault, purpose: SealedPurpose, plaintext: Uint8Array | string) {
+  const id = uuid()
+  const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext) : plaintext
+  return { id, purpose, ...vault.seal(contextOf(purpose, id), bytes) }
+}
+
+/** Opens sealed values by id; ids that do not exist are absent from the answer. */
+export async function openSealed(db: Connection, vault: Vault, ids: readonly string[]): Promise<Map<string, Buffer>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db.selectFrom('sealed_value').selectAll().where('id', 'in', [...new Set(ids)]).execute()
+  return new Map(rows.map((row) => [row.id, vault.open(contextOf(row.purpose as SealedPurpose, row.id), row)]))
+}
+
+export interface ResealResult {
+  resealed: number
+}
+
+/** Re-seals everything under the current key, in small transactions; safe to interrupt and repeat. */
+export async function resealAll(db: Connection, vault: Vault, batch = 500): Promise<ResealResult> {
+  let resealed = 0
+  for (;;) {
+    const done = await db.transaction().execute(async (tx) => {
+      const rows = await tx
+        .selectFrom('sealed_value')
+        .selectAll()
+        .where('key_id', '<>', vault.currentKeyId)
+        .limit(batch)
+        .forUpdate()
+        .execute()
+      for (const row of rows) {
+        const context = contextOf(row.purpose as SealedPurpose, row.id)
+        await tx.updateTable('sealed_value').set(vault.seal(context, vault.open(context, row))).where('id', '=', row.id).execute()
+      }
+      return rows.length
+    })
+    resealed += done
+    if (done < batch) return { resealed }
+  }
+}

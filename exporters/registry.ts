@@ -1,0 +1,1 @@
+/** Every kind of destination, one line each. */

@@ -1,0 +1,94 @@
+import { sql } from 'kysely'
+import { v7 as uuid } from 'uuid'
+import type { Connection, Database } from '../db/connection.ts'
+import type { Severity } from '../domain/alert.ts'
+import { addDays } from '../domain/window.ts'
+import { recomputeRollups, recomputeSeen } from './compile.ts'
+import { tierOn } from './evaluate.ts'
+import type { ExampleActivity, IndicatorDefinition } from './indicator.ts'
+
+export interface ExampleResult {
+  indicatorId: string
+  example: string
+  expected: Severity | null
+  found: Severity | null
+  passed: boolean
+}
+
+/** The day that examples speak of: a Wednesday in the middle of a month. */
+const EXAMPLE_DAY = '2026-04-15'
+
+class RolledBack extends Error {}
+
+/** Runs every example through the same SQL as real activities, each in a transaction that is taken back. */
+export async function runExamples(db: Database, indicators: Iterable<IndicatorDefinition>): Promise<ExampleResult[]> {
+  const results: ExampleResult[] = []
+  for (const indicator of indicators) {
+    for (const example of indicator.examples) {
+      const found = await inTransactionTakenBack(db, async (tx) => {
+        const person = await insertSomebody(tx)
+        for (const activity of example.activities) await insertActivities(tx, person.identityId, activity)
+        await sql`create temp table example_day on commit drop as
+          select distinct identity_id, (at at time zone 'UTC')::date as day from activity
+          where identity_id = ${person.identityId}`.execute(tx)
+        await recomputeSeen(tx, 'pg_temp.example_day')
+        await recomputeRollups(tx, [indicator], 'pg_temp.example_day')
+        return tierOn(tx, indicator, person.personId, EXAMPLE_DAY)
+      })
+      results.push({
+        indicatorId: indicator.id,
+        example: example.name,
+        expected: example.finds,
+        found,
+        passed: found === example.finds,
+      })
+    }
+  }
+  return results
+}
+
+async function inTransactionTakenBack<T>(db: Database, work: (tx: Connection) => Promise<T>): Promise<T> {
+  let result: T | undefined
+  try {
+    await db.transaction().execute(async (tx) => {
+      result = await work(tx)
+      throw new RolledBack()
+    })
+  } catch (error) {
+    if (!(error instanceof RolledBack)) throw error
+  }
+  return result as T
+}
+
+async function insertSomebody(tx: Connection): Promise<{ personId: number; identityId: number }> {
+  const sealedId = uuid()
+  await sql`insert into sealed_value (id, purpose, key_id, nonce, ciphertext)
+    values (${sealedId}, 'identity', 'example', decode(repeat('00', 12), 'hex'), decode(repeat('00', 16), 'hex'))`.execute(tx)
+  const person = await tx
+    .insertInto('person')
+    .values({ uid: uuid(), pseudonym: `example-${sealedId}` })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  const identity = await tx
+    .insertInto('identity')
+    .values({ person_id: person.id, scheme: 'address', lookup_key: Buffer.alloc(32, sealedId), sealed_id: sealedId })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return { personId: person.id, identityId: identity.id }
+}
+
+async function insertActivities(tx: Connection, identityId: number, example: ExampleActivity): Promise<void> {
+  const day = addDays(EXAMPLE_DAY, -example.daysBefore)
+  await sql`select ensure_month(${day}::date)`.execute(tx)
+  const at = `${day}T${String(example.hour).padStart(2, '0')}:00:00Z`
+  await sql`
+    insert into activity (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind,
+      container_id, object_key, size_bytes, origin_network, origin_country, audience_after, destination_is_external, flags)
+    select ${identityId}, ${at}::timestamptz + n * interval '100 milliseconds', gen_random_uuid(), gen_random_uuid(),
+      gen_random_uuid(), ${example.verb}, ${example.nativeEvent}, ${example.outcome}, ${example.actorKind},
+      abs(hashtext(${example.container})),
+      case when ${example.sameObject} then 0 else hashtextextended(${example.container}, n) end,
+      ${example.sizeBytes ?? null}::bigint, ${example.network}::cidr, ${example.country ?? null}, ${example.audienceAfter ?? null},
+      ${example.destinationIsExternal ?? null}::boolean, ${example.flags ?? null}::text[]
+    from generate_series(1, ${example.times}::int) n`.execute(tx)
+}

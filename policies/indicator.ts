@@ -1,0 +1,128 @@
+import { z } from 'zod'
+import { ACTOR_KINDS, AUDIENCES, OUTCOMES, VERBS } from '../domain/signal.ts'
+
+/** A predicate over one activity. Values are bound as parameters, never pasted into SQL. */
+export type Predicate =
+  | { all: Predicate[] }
+  | { any: Predicate[] }
+  | { not: Predicate }
+  | { field: 'verb' | 'native_event' | 'outcome' | 'actor_kind' | 'audience_after' | 'object_ext' | 'origin_country'; in: string[] }
+  | { field: 'destination_is_external'; is: boolean }
+  | { field: 'flags'; contains: string }
+  | { field: 'size_bytes'; atLeast: number }
+  /** Hours [from, to) in the zone, over midnight when from > to. */
+  | { field: 'hour'; zone: string; from: number; to: number }
+  /** ISO weekdays, 1 = Monday. */
+  | { field: 'weekday'; zone: string; in: number[] }
+
+const zone = z.string().refine((name) => isZone(name), 'not an IANA time zone')
+const hour = z.int().min(0).max(24)
+
+function isZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const words = <const T extends readonly [string, ...string[]]>(field: string, values: T) =>
+  z.strictObject({ field: z.literal(field), in: z.array(z.enum(values)).min(1) })
+const texts = (field: string) => z.strictObject({ field: z.literal(field), in: z.array(z.string().min(1)).min(1) })
+
+export const predicate: z.ZodType<Predicate> = z.lazy(() =>
+  z.union([
+    z.strictObject({ all: z.array(predicate).min(1) }),
+    z.strictObject({ any: z.array(predicate).min(1) }),
+    z.strictObject({ not: predicate }),
+    words('verb', VERBS),
+    words('outcome', OUTCOMES),
+    words('actor_kind', ACTOR_KINDS),
+    words('audience_after', AUDIENCES),
+    texts('native_event'),
+    texts('object_ext'),
+    texts('origin_country'),
+    z.strictObject({ field: z.literal('destination_is_external'), is: z.boolean() }),
+    z.strictObject({ field: z.literal('flags'), contains: z.string().min(1) }),
+    z.strictObject({ field: z.literal('size_bytes'), atLeast: z.int().min(0) }),
+    z.strictObject({ field: z.literal('hour'), zone, from: hour, to: hour }),
+    z.strictObject({ field: z.literal('weekday'), zone, in: z.array(z.int().min(1).max(7)).min(1) }),
+  ]),
+) as z.ZodType<Predicate>
+
+const tiered = z.strictObject({ low: z.number().positive(), medium: z.number().positive(), high: z.number().positive() })
+const ascending = tiered.refine(({ low, medium, high }) => low <= medium && medium <= high, 'low ≤ medium ≤ high')
+const weights = tiered.refine(
+  ({ low, medium, high }) => low <= medium && medium <= high && high < 1,
+  'low ≤ medium ≤ high < 1: a weight is a share of certainty',
+)
+
+/** An activity of an example, with the defaults that keep examples short. */
+const exampleActivity = z.strictObject({
+  /** Days before the example's day; 0 = that day. */
+  daysBefore: z.int().min(0).max(120).default(0),
+  /** UTC hour. */
+  hour: z.int().min(0).max(23).default(10),
+  /** How many like it, on as many objects. */
+  times: z.int().min(1).max(20_000).default(1),
+  verb: z.enum(VERBS).default('download'),
+  nativeEvent: z.string().default('GetObject'),
+  outcome: z.enum(OUTCOMES).default('success'),
+  actorKind: z.enum(ACTOR_KINDS).default('user'),
+  container: z.string().default('bucket-a'),
+  /** True: every one of them on the same object. */
+  sameObject: z.boolean().default(false),
+  sizeBytes: z.int().min(0).optional(),
+  network: z.string().default('198.51.0.0/16'),
+  country: z.string().optional(),
+  audienceAfter: z.enum(AUDIENCES).optional(),
+  destinationIsExternal: z.boolean().optional(),
+  flags: z.array(z.string()).optional(),
+})
+export type ExampleActivity = z.output<typeof exampleActivity>
+
+export const indicatorSchema = z
+  .strictObject({
+    id: z.string().regex(/^[a-z][a-z0-9-]{2,60}$/),
+    version: z.int().min(1),
+    title: z.string().min(3).max(120),
+    /** What it says of an insight; {value}, {unit} and {usual} are filled in. Never names anybody. */
+    says: z.string().min(5).max(300),
+    family: z.enum(['access', 'collection', 'exfiltration', 'deletion', 'obfuscation', 'security']),
+    /** Connector kinds that can feed it. */
+    needs: z.array(z.string()).min(1),
+    where: predicate,
+    measure: z.union([
+      z.strictObject({ of: z.enum(['count', 'objects', 'items', 'bytes']) }),
+      /** Values of a dimension met for the first time that day by somebody with so many days of history. */
+      z.strictObject({ of: z.literal('first_seen'), dimension: z.enum(['container', 'network', 'country']), historyDays: z.int().min(1).max(90) }),
+      /** How many times the person's own daily mean of the days before, once the day itself reaches `floor`. */
+      z.strictObject({
+        of: z.literal('times_usual'),
+        base: z.enum(['count', 'objects', 'items', 'bytes']),
+        days: z.int().min(7).max(90),
+        historyDays: z.int().min(1).max(90),
+        floor: z.number().positive(),
+      }),
+    ]),
+    unit: z.string().min(1).max(40),
+    tiers: ascending,
+    weights,
+    innocent: z.array(z.string().min(3)).min(1),
+    examples: z
+      .array(
+        z.strictObject({
+          name: z.string().min(3),
+          activities: z.array(exampleActivity),
+          finds: z.enum(['low', 'medium', 'high']).nullable(),
+        }),
+      )
+      .min(2),
+  })
+  .refine(({ examples }) => examples.some(({ finds }) => finds === null) && examples.some(({ finds }) => finds !== null), {
+    message: 'examples show one that is found and one that is not',
+    path: ['examples'],
+  })
+
+export type IndicatorDefinition = z.output<typeof indicatorSchema>
