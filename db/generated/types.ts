@@ -185,6 +185,8 @@ export interface ConnectorSetup {
   created_by: string | null;
   id: string;
   revision: Generated<number>;
+  sample_name_id: string | null;
+  sample_sha256: string | null;
   state: string;
   steps: Generated<Json>;
   updated_at: Generated<Timestamp>;

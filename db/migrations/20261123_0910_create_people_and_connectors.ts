@@ -66,6 +66,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       state text not null check (state in ('open','activated','proven','abandoned')),
       -- step id -> { state, at, result }
       steps jsonb not null default '{}',
+      -- of the sample file, kept in the spool until the set-up ends
+      sample_sha256 text,
+      sample_name_id uuid references sealed_value,
       revision int not null default 1,
       created_by uuid references staff_member,
       created_at timestamptz(3) not null default now(),

@@ -1,0 +1,103 @@
+import { sql } from 'kysely'
+import { changeAlert } from '../db/alerts.ts'
+import { appendAudit } from '../db/audit.ts'
+import type { Connection } from '../db/connection.ts'
+import type { CaseResolution } from '../domain/alert.ts'
+import { AppError } from '../domain/errors.ts'
+import type { CaseResult, HumanInput } from '../domain/processes.ts'
+import type { Deps } from './deps.ts'
+
+export interface CaseChange extends HumanInput {
+  caseId: string
+  change: 'assign' | 'note' | 'resolve'
+  assigneeId?: string | null
+  commentId?: string
+  resolution?: CaseResolution
+}
+export interface CaseChanged extends CaseResult {
+  destinations: string[]
+}
+
+async function lockCase(tx: Connection, caseId: string) {
+  const row = await tx.selectFrom('case_file').selectAll().where('id', '=', caseId).forUpdate().executeTakeFirst()
+  if (!row) throw new AppError('not_found', `there is no case ${caseId}`)
+  return row
+}
+
+/**
+ * Books a change of a case. Resolving closes its alerts, each with a version of its own, in the same transaction. A
+ * repeated cause finds its audit entry and changes nothing.
+ */
+export const changeCase =
+  (deps: Deps) =>
+  (input: CaseChange): Promise<CaseChanged> =>
+    deps.db.transaction().execute(async (tx) => {
+      const { caseId, staffId, causeKey, change } = input
+      const before = await lockCase(tx, caseId)
+      const done = await tx
+        .selectFrom('audit_entry')
+        .select('seq')
+        .where('subject_kind', '=', 'case')
+        .where('subject_id', '=', caseId)
+        .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
+        .executeTakeFirst()
+      if (done) return { caseId, state: before.state as CaseResult['state'], revision: before.revision, destinations: [] }
+      if (before.state !== 'active') throw new AppError('state_conflict', `the case is ${before.state}`)
+
+      const destinations = new Set<string>()
+      const revision = before.revision + 1
+      if (change === 'assign') {
+        await tx.updateTable('case_file').set({ assignee_id: input.assigneeId ?? null, revision }).where('id', '=', caseId).execute()
+      } else if (change === 'note') {
+        await tx.updateTable('case_file').set({ revision }).where('id', '=', caseId).execute()
+      } else {
+        await tx
+          .updateTable('case_file')
+          .set({ state: 'resolved', resolution: input.resolution as CaseResolution, resolved_at: new Date(), revision })
+          .where('id', '=', caseId)
+          .execute()
+        const alerts = await tx
+          .selectFrom('alert')
+          .select('id')
+          .where('case_id', '=', caseId)
+          .where('state', '=', 'confirmed')
+          .orderBy('id')
+          .execute()
+        for (const { id } of alerts) {
+          const changed = await changeAlert(tx, {
+            alertId: id,
+            change: 'resolved',
+            staffId,
+            commentId: input.commentId ?? null,
+            causeKey: `case/${caseId}`,
+            set: { state: 'resolved' },
+            publicUrl: deps.publicUrl,
+          })
+          for (const destination of changed.destinations) destinations.add(destination)
+        }
+      }
+      await appendAudit(tx, {
+        staffId,
+        action: CHANGED[change],
+        subjectKind: 'case',
+        subjectId: caseId,
+        detail: {
+          cause_key: causeKey,
+          ...(input.commentId ? { comment_id: input.commentId } : {}),
+          ...(input.resolution ? { resolution: input.resolution } : {}),
+          ...(change === 'assign' ? { assignee_id: input.assigneeId ?? null } : {}),
+        },
+      })
+      return { caseId, state: change === 'resolve' ? 'resolved' : 'active', revision, destinations: [...destinations] }
+    })
+
+const CHANGED = { assign: 'case.assigned', note: 'case.noted', resolve: 'case.resolved' } as const
+
+/** The state as stored, for a workflow that starts anew. */
+export const readCase =
+  (deps: Deps) =>
+  async ({ caseId }: { caseId: string }): Promise<CaseResult> => {
+    const row = await deps.db.selectFrom('case_file').selectAll().where('id', '=', caseId).executeTakeFirst()
+    if (!row) throw new AppError('not_found', `there is no case ${caseId}`)
+    return { caseId, state: row.state as CaseResult['state'], revision: row.revision }
+  }

@@ -1,0 +1,256 @@
+import { v7 as uuid } from 'uuid'
+import { changeAlert, readContributions, spentInsights } from '../db/alerts.ts'
+import type { Connection } from '../db/connection.ts'
+import { sha256 } from '../db/hash.ts'
+import { canonicalJson } from '../domain/canonical.ts'
+import { ENGINE_VERSION, type Evidence, type Insight, receiptDocument, scoreOf, severityOf, withoutSpent } from '../domain/score.ts'
+import { evidenceOf } from '../policies/compile.ts'
+import { evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
+import { pinnedIndicators } from '../policies/load.ts'
+import type { PolicyDefinition } from '../policies/template.ts'
+import type { Deps } from './deps.ts'
+
+/** People looked at in one transaction. */
+const PEOPLE_AT_ONCE = 2_000
+
+export interface EvaluatePolicyInput {
+  policyId: string
+  /** ISO instant; windows are open or closed as of it. */
+  asOf: string
+  everybody: boolean
+}
+
+export interface EvaluatePolicyResult {
+  people: number
+  alertsCreated: string[]
+  alertsUpdated: string[]
+  destinations: string[]
+  /** True when more people wait. */
+  more: boolean
+}
+
+interface Policy {
+  id: string
+  version: number
+  definition: PolicyDefinition
+}
+
+/**
+ * Looks again at the people whose signals changed (or at everybody with an open window), and raises or continues their
+ * alerts. One transaction: requests taken, alert versions, receipts, deliveries and audit. Run twice it finds nothing
+ * left to do.
+ */
+export const evaluatePolicy =
+  (deps: Deps) =>
+  async ({ policyId, asOf, everybody }: EvaluatePolicyInput): Promise<EvaluatePolicyResult> => {
+    const startedAt = Date.now()
+    return deps.db.transaction().execute(async (tx) => {
+      const policy = await readPolicy(tx, policyId)
+      if (!policy) return { people: 0, alertsCreated: [], alertsUpdated: [], destinations: [], more: false }
+      const requested = await tx
+        .selectFrom('evaluation_request')
+        .select('person_id')
+        .where('policy_id', '=', policyId)
+        .orderBy('person_id')
+        .limit(PEOPLE_AT_ONCE)
+        .forUpdate()
+        .execute()
+      const personIds = requested.map((row) => row.person_id)
+      const indicators = await pinnedIndicators(tx, policy.definition)
+      const evaluations = await evaluatePeople(tx, {
+        definition: policy.definition,
+        indicators,
+        asOf: new Date(asOf),
+        ...(everybody ? {} : { personIds }),
+      })
+      const outcome = { alertsCreated: [] as string[], alertsUpdated: [] as string[], destinations: new Set<string>() }
+      for (const evaluation of evaluations) {
+        const raised = await raise(tx, deps, policy, indicators, evaluation, new Date(asOf))
+        if (raised?.created) outcome.alertsCreated.push(raised.alertId)
+        else if (raised) outcome.alertsUpdated.push(raised.alertId)
+        for (const id of raised?.destinations ?? []) outcome.destinations.add(id)
+      }
+      if (personIds.length > 0) {
+        await tx.deleteFrom('evaluation_request').where('policy_id', '=', policyId).where('person_id', 'in', personIds).execute()
+      }
+      await tx
+        .insertInto('evaluation')
+        .values({
+          id: uuid(),
+          policy_id: policyId,
+          policy_version: policy.version,
+          as_of: new Date(asOf),
+          people: everybody ? evaluations.length : personIds.length,
+          active_people: evaluations.length,
+          insights: evaluations.reduce((sum, { insights }) => sum + insights.length, 0),
+          alerts_created: outcome.alertsCreated.length,
+          alerts_updated: outcome.alertsUpdated.length,
+          took_ms: Date.now() - startedAt,
+        })
+        .execute()
+      return {
+        people: personIds.length,
+        alertsCreated: outcome.alertsCreated,
+        alertsUpdated: outcome.alertsUpdated,
+        destinations: [...outcome.destinations],
+        more: personIds.length === PEOPLE_AT_ONCE,
+      }
+    })
+  }
+
+async function readPolicy(tx: Connection, policyId: string): Promise<Policy | null> {
+  const row = await tx
+    .selectFrom('policy')
+    .innerJoin('policy_version', (join) =>
+      join.onRef('policy_version.policy_id', '=', 'policy.id').onRef('policy_version.version', '=', 'policy.version'),
+    )
+    .select(['policy.id', 'policy.version', 'policy_version.definition'])
+    .where('policy.id', '=', policyId)
+    .where('policy.state', '=', 'enabled')
+    .executeTakeFirst()
+  return row ? { ...row, definition: row.definition as unknown as PolicyDefinition } : null
+}
+
+interface Raised {
+  alertId: string
+  created: boolean
+  destinations: string[]
+}
+
+/** One alert per person and policy: continues the open one, or opens one when unjudged evidence reaches the threshold. */
+async function raise(
+  tx: Connection,
+  deps: Deps,
+  policy: Policy,
+  indicators: Awaited<ReturnType<typeof pinnedIndicators>>,
+  evaluation: PersonEvaluation,
+  asOf: Date,
+): Promise<Raised | null> {
+  const open = await tx
+    .selectFrom('alert')
+    .innerJoin('alert_version', (join) =>
+      join.onRef('alert_version.alert_id', '=', 'alert.id').onRef('alert_version.version', '=', 'alert.version'),
+    )
+    .select(['alert.id', 'alert_version.receipt_id'])
+    .where('alert.policy_id', '=', policy.id)
+    .where('alert.person_id', '=', evaluation.personId)
+    .where('alert.state', 'in', ['needs_review', 'confirmed'])
+    .forUpdate(['alert'])
+    .executeTakeFirst()
+  const spent = await spentInsights(tx, policy.id, evaluation.personId)
+  const insights = withoutSpent(evaluation.insights, spent)
+  const { settings } = policy.definition
+  const score = scoreOf(insights)
+  if (!open && score < settings.raiseAt) return null
+  if (open && sameInsights(await readContributions(tx, open.receipt_id), insights)) return null
+
+  const alertId = open?.id ?? uuid()
+  const receiptId = uuid()
+  const severity = severityOf(score, settings.severityBands)
+  if (!open) {
+    await tx
+      .insertInto('alert')
+      .values({
+        id: alertId,
+        policy_id: policy.id,
+        person_id: evaluation.personId,
+        state: 'needs_review',
+        severity,
+        score,
+        version: 1,
+        opened_at: new Date(),
+        updated_at: new Date(),
+      })
+      .execute()
+  }
+  await insertReceipt(tx, policy, indicators, evaluation, { alertId, receiptId, insights, score, severity, asOf })
+  const changed = await changeAlert(tx, {
+    alertId,
+    change: open ? 'rescored' : 'created',
+    staffId: null,
+    causeKey: `receipt/${receiptId}`,
+    set: { score, severity, receiptId },
+    publicUrl: deps.publicUrl,
+  })
+  return { alertId, created: !open, destinations: changed.destinations }
+}
+
+const sameInsights = (stored: readonly Insight[], fresh: readonly Insight[]): boolean =>
+  canonicalJson(stored.map(comparable)) === canonicalJson(fresh.map(comparable))
+
+const comparable = ({ indicatorId, indicatorVersion, day, value, tier, weight }: Insight) => ({
+  indicatorId,
+  indicatorVersion,
+  day,
+  value,
+  tier,
+  weight,
+})
+
+async function insertReceipt(
+  tx: Connection,
+  policy: Policy,
+  indicators: Awaited<ReturnType<typeof pinnedIndicators>>,
+  evaluation: PersonEvaluation,
+  { alertId, receiptId, insights, score, severity, asOf }: {
+    alertId: string
+    receiptId: string
+    insights: readonly Insight[]
+    score: number
+    severity: 'low' | 'medium' | 'high'
+    asOf: Date
+  },
+): Promise<void> {
+  const contributions: (Insight & { evidence: Evidence[] })[] = []
+  for (const insight of insights) {
+    const indicator = indicators.get(insight.indicatorId)
+    const evidence = indicator ? await evidenceOf(tx, indicator, evaluation.identityIds, insight.day) : []
+    contributions.push({ ...insight, evidence })
+  }
+  const frame = {
+    alertId,
+    policyId: policy.id,
+    policyVersion: policy.version,
+    engineVersion: ENGINE_VERSION,
+    asOf: asOf.toISOString(),
+    activation: evaluation.activation,
+    score,
+    severity,
+  }
+  await tx
+    .insertInto('receipt')
+    .values({
+      id: receiptId,
+      alert_id: alertId,
+      policy_id: policy.id,
+      policy_version: policy.version,
+      engine_version: ENGINE_VERSION,
+      as_of: asOf,
+      trigger: JSON.stringify(evaluation.activation),
+      score,
+      severity,
+      sha256: sha256(canonicalJson(receiptDocument(frame, contributions))),
+    })
+    .execute()
+  if (contributions.length === 0) return
+  await tx
+    .insertInto('contribution')
+    .values(
+      contributions.map((contribution, ordinal) => ({
+        receipt_id: receiptId,
+        ordinal,
+        indicator_id: contribution.indicatorId,
+        indicator_version: contribution.indicatorVersion,
+        day: contribution.day,
+        value: contribution.value,
+        unit: contribution.unit,
+        tier: contribution.tier,
+        base_weight: contribution.baseWeight,
+        boosters: JSON.stringify(contribution.boosters),
+        weight: contribution.weight,
+        because: contribution.because,
+        evidence: JSON.stringify(contribution.evidence),
+      })),
+    )
+    .execute()
+}

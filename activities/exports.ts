@@ -1,0 +1,124 @@
+import type { OutboundDelivery, Sender } from '../exporters/exporter.ts'
+import { exporterKind } from '../exporters/kinds.ts'
+import { appendAudit } from '../db/audit.ts'
+import { type Attempt, bookAttempts, enqueueManifest, nextDeliveries } from '../db/deliveries.ts'
+import { AppError } from '../domain/errors.ts'
+import { parseSettings } from '../domain/form.ts'
+import { openSecrets } from './connector-config.ts'
+import type { Deps } from './deps.ts'
+import type { ActivityControls } from './imports.ts'
+
+/** Deliveries read and sent at once. */
+const BATCH = 100
+
+export interface DrainResult {
+  state: 'idle' | 'stopped'
+  acceptedNumber: number
+  stopCode: string | null
+  sent: number
+}
+
+/**
+ * Sends what a destination has queued, in order, until nothing is left, the receiver asks to wait (thrown, to be tried
+ * again later) or refuses for good (the destination stops until an operator resumes it). What the receiver accepted is
+ * booked after each batch; a crash in between sends the batch again under the same event ids.
+ */
+export async function drainDestination(deps: Deps, destinationId: string, { signal, heartbeat }: ActivityControls): Promise<DrainResult> {
+  const row = await deps.db.selectFrom('destination').selectAll().where('id', '=', destinationId).executeTakeFirst()
+  if (!row) throw new AppError('not_found', `there is no destination ${destinationId}`)
+  const accepted = async () =>
+    (await deps.db.selectFrom('destination').select('accepted_number').where('id', '=', destinationId).executeTakeFirstOrThrow())
+      .accepted_number
+  if (row.state !== 'active') {
+    const stop = row.stop_reason as { code?: string } | null
+    return { state: 'stopped', acceptedNumber: row.accepted_number, stopCode: stop?.code ?? row.state, sent: 0 }
+  }
+  let sender: Sender | undefined
+  let sent = 0
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      const queued = await nextDeliveries(deps.db, destinationId, BATCH)
+      if (queued.length === 0) return { state: 'idle', acceptedNumber: await accepted(), stopCode: null, sent }
+      sender ??= await openSender(deps, row)
+      const deliveries: OutboundDelivery[] = queued.map(({ number, attempts, event }) => ({ number, attempt: attempts + 1, event }))
+      const outcomes = await sender.send(deliveries)
+      const attempts: Attempt[] = outcomes.map((outcome, index) => ({
+        number: (deliveries[index] as OutboundDelivery).number,
+        accepted: outcome.state === 'accepted',
+        response: outcome.responseCode,
+      }))
+      await deps.db.transaction().execute((tx) => bookAttempts(tx, destinationId, attempts))
+      sent += outcomes.filter(({ state }) => state === 'accepted').length
+      heartbeat({ chunk: sent })
+      const last = outcomes.at(-1)
+      if (last?.state === 'retry') {
+        throw new AppError('destination_unreachable', `the destination answered ${last.responseCode}`, {
+          ...(last.retryAfterMs === undefined ? {} : { retryAfterMs: last.retryAfterMs }),
+        })
+      }
+      if (last?.state === 'refused') {
+        await stopDestination(deps, destinationId, { code: last.responseCode, detail: last.detail, fix: last.fix })
+        return { state: 'stopped', acceptedNumber: await accepted(), stopCode: last.responseCode, sent }
+      }
+    }
+  } finally {
+    await sender?.close()
+  }
+}
+
+async function openSender(deps: Deps, row: { kind: string; settings: unknown; secret_id: string | null }): Promise<Sender> {
+  const definition = exporterKind(row.kind)
+  const secrets = row.secret_id === null ? {} : await openSecrets(deps.db, deps.vault, row.secret_id)
+  const config = parseSettings(definition.config, { ...(row.settings as object), ...secrets })
+  return definition.open(config, {
+    hostname: deps.hostname,
+    productVersion: deps.version,
+    allowPrivateAddresses: deps.allowPrivateAddresses,
+  })
+}
+
+const stopDestination = (deps: Deps, destinationId: string, reason: { code: string; detail: string; fix: string }) =>
+  deps.db.transaction().execute(async (tx) => {
+    await tx
+      .updateTable('destination')
+      .set({ state: 'stopped', stop_reason: JSON.stringify({ ...reason, at: new Date().toISOString() }) })
+      .where('id', '=', destinationId)
+      .where('state', '=', 'active')
+      .execute()
+    await appendAudit(tx, {
+      staffId: null,
+      action: 'destination.stopped',
+      subjectKind: 'destination',
+      subjectId: destinationId,
+      detail: { code: reason.code },
+    })
+  })
+
+/** An operator has mended what stopped it. */
+export const resumeDestination =
+  (deps: Deps) =>
+  ({ destinationId, staffId }: { destinationId: string; staffId: string }): Promise<void> =>
+    deps.db.transaction().execute(async (tx) => {
+      const changed = await tx
+        .updateTable('destination')
+        .set({ state: 'active', stop_reason: null })
+        .where('id', '=', destinationId)
+        .where('state', '=', 'stopped')
+        .executeTakeFirst()
+      if (Number(changed.numUpdatedRows) === 0) return
+      await appendAudit(tx, { staffId, action: 'destination.resumed', subjectKind: 'destination', subjectId: destinationId })
+    })
+
+/** Adds the manifest of a UTC day to every destination; returns those that got one. */
+export const writeManifests =
+  (deps: Deps) =>
+  async ({ day }: { day: string }): Promise<string[]> => {
+    const destinations = await deps.db.selectFrom('destination').select('id').where('state', '<>', 'retired').orderBy('id').execute()
+    const written: string[] = []
+    for (const { id } of destinations) {
+      const number = await deps.db.transaction().execute((tx) => enqueueManifest(tx, id, day))
+      if (number !== null) written.push(id)
+    }
+    return written
+  }

@@ -1,0 +1,252 @@
+import { type Dirent, promises as fs } from 'node:fs'
+import { createReadStream } from 'node:fs'
+import path from 'node:path'
+import { v5 as uuidFrom } from 'uuid'
+import type { Page } from '../connectors/connector.ts'
+import { appendAudit } from '../db/audit.ts'
+import { closeImport, openFileImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
+import { ImportSession } from '../db/import-session.ts'
+import { openSealed } from '../db/vault.ts'
+import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
+import { activeIndicators } from '../policies/load.ts'
+import type { ImportBalance } from '../domain/processes.ts'
+import { configuredConnector } from './connector-config.ts'
+import type { Deps } from './deps.ts'
+import { cutIntoChunks } from './importing/drafts.ts'
+import { mergeChunk } from './importing/merge.ts'
+import { prepareChunk } from './importing/prepare.ts'
+import { redrivePages } from './importing/redrive.ts'
+
+/** Namespace of import ids that are made from a workflow run. */
+const RUN_NAMESPACE = '6f1c2c52-5f0a-4b8e-9a41-0f5d3a6c7b10'
+/** A file that changed within this time is still being written and is left alone. */
+export const SETTLE_MS = 2_000
+
+export interface BeginImportsInput {
+  connectorId: string
+  /** Stable over retries of one run. */
+  runId: string
+  nominalAt: string
+}
+
+/**
+ * The imports that a scheduled run has to do: one for a pull connector, one per new file of a drop folder. None for a
+ * connector that is not active, which a Schedule that was just paused may still start.
+ */
+export const beginImports =
+  (deps: Deps) =>
+  async ({ connectorId, runId, nominalAt }: BeginImportsInput): Promise<string[]> => {
+    const connector = await deps.db.selectFrom('connector').selectAll().where('id', '=', connectorId).executeTakeFirst()
+    if (!connector || connector.state !== 'active') return []
+    const { definition, config } = await configuredConnector(deps.db, deps.vault, connector)
+    if (definition.delivery === 'pull') {
+      const id = uuidFrom(runId, RUN_NAMESPACE)
+      const { importId } = await openPullImport(deps.db, { connectorId, source: 'schedule', nominalAt: new Date(nominalAt), id })
+      return [importId]
+    }
+    const folder = (config as { dropFolder?: string }).dropFolder
+    return folder === undefined ? [] : takeArrivals(deps, connectorId, folder, new Date(nominalAt))
+  }
+
+/** Takes the settled files of a drop folder into the spool; the files themselves are left where they are. */
+async function takeArrivals(deps: Deps, connectorId: string, folder: string, nominalAt: Date): Promise<string[]> {
+  let entries: Dirent[]
+  try {
+    entries = await fs.readdir(folder, { withFileTypes: true })
+  } catch (cause) {
+    throw new AppError('connector_unreachable', 'the drop folder cannot be read', {
+      cause,
+      fix: 'Create the folder, or let the worker read it.',
+    })
+  }
+  const importIds: string[] = []
+  for (const entry of entries.filter((each) => each.isFile() && !each.name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const file = path.join(folder, entry.name)
+    const { size, mtimeMs } = await fs.stat(file)
+    if (Date.now() - mtimeMs < SETTLE_MS) continue
+    const key = `file/${entry.name}/${size}/${mtimeMs}`
+    if ((await seenKeys(deps.db, deps.vault, connectorId, [key])).size > 0) continue
+    const { sha256, bytes } = await deps.spool.put(createReadStream(file), deps.maxFileBytes)
+    const after = await fs.stat(file)
+    if (after.size !== size || after.mtimeMs !== mtimeMs) continue
+    await deps.db.transaction().execute(async (tx) => {
+      const opened = await openFileImport(tx, deps.vault, {
+        connectorId,
+        source: 'drop_folder',
+        sha256,
+        bytes,
+        fileName: entry.name,
+        nominalAt,
+      })
+      await tx
+        .insertInto('seen_key')
+        .values({ connector_id: connectorId, key_hash: deps.vault.lookupKey(`seen/${connectorId}`, key) })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
+      if (!opened.repeated) importIds.push(opened.importId)
+    })
+  }
+  // A run that died after it took a file finds the import still open.
+  const waiting = await deps.db
+    .selectFrom('import')
+    .select('id')
+    .where('connector_id', '=', connectorId)
+    .where('source', '=', 'drop_folder')
+    .where('state', '=', 'running')
+    .execute()
+  return [...new Set([...importIds, ...waiting.map(({ id }) => id)])]
+}
+
+/** Heartbeat of a running import. */
+export interface ImportProgress {
+  chunk: number
+}
+
+export interface ActivityControls {
+  signal: AbortSignal
+  heartbeat(progress: ImportProgress): void
+}
+
+/**
+ * Reads a source to its end and stores it in chunks, each in one transaction with its balance and cursor, while the
+ * next chunk is being read. Run again after a crash it goes on behind the last committed chunk.
+ */
+export async function runImport(deps: Deps, importId: string, { signal, heartbeat }: ActivityControls): Promise<ImportBalance> {
+  const row = await readImport(deps.db, importId)
+  if (row.state !== 'running') return balanceOf(row)
+  if (row.connector_state === 'retired' || row.connector_state === 'draft') {
+    throw new AppError('connector_not_active', `the connector is ${row.connector_state}`)
+  }
+  const connectorId = row.connector_id
+  const { definition, config } = await configuredConnector(deps.db, deps.vault, row)
+  const pulls = definition.delivery === 'pull' && row.source !== 'redrive'
+  const resumed = row.chunks > 0
+  const position = (resumed || !pulls ? row.position : row.connector_position) as Record<string, unknown> | null
+  const skip = resumed || !pulls ? row.skip : row.connector_skip
+
+  const pages: AsyncIterable<Page> =
+    row.source === 'redrive'
+      ? redrivePages(deps.db, deps.vault, importId)
+      : definition.read({
+          config,
+          position,
+          until: row.nominal_at,
+          seen: (keys) => seenKeys(deps.db, deps.vault, connectorId, keys),
+          signal,
+          ...(row.body_sha256 === null ? {} : { file: await spooledFile(deps, row.body_sha256, row.file_name_id) }),
+        })
+
+  const prepare = {
+    db: deps.db,
+    vault: deps.vault,
+    connectorId,
+    definition,
+    config,
+    origin: deps.origin,
+    identities: new Map<string, number>(),
+    containers: new Map<string, number>(),
+  }
+  const merge = {
+    vault: deps.vault,
+    importId,
+    connectorId,
+    indicators: await activeIndicators(deps.db),
+    movesConnector: pulls,
+  }
+  await using first = await ImportSession.open(deps.databaseUrl)
+  await using second = await ImportSession.open(deps.databaseUrl)
+  let merging: Promise<void> = Promise.resolve()
+  let number = row.chunks
+  try {
+    for await (const draft of cutIntoChunks(pages, { position, skip })) {
+      signal.throwIfAborted()
+      number += 1
+      const session = number % 2 === 0 ? first : second
+      const chunk = await prepareChunk(prepare, draft)
+      await session.stage(chunk.lines)
+      await merging
+      heartbeat({ chunk: number })
+      merging = mergeChunk(session, merge, chunk, number)
+      // Its failure is met at the next `await merging`; until then it must not end the process.
+      merging.catch(() => {})
+    }
+  } finally {
+    // The sessions close behind this: no merge may be under way then.
+    await merging.catch(() => {})
+  }
+  await merging
+  return balanceOf(await readImport(deps.db, importId))
+}
+
+async function spooledFile(deps: Deps, sha256: string, nameId: string | null) {
+  const name = nameId === null ? '' : ((await openSealed(deps.db, deps.vault, [nameId])).get(nameId)?.toString() ?? '')
+  return { kind: 'file' as const, name, open: () => deps.spool.read(sha256) }
+}
+
+const balanceOf = (row: {
+  id: string
+  received: number
+  stored: number
+  duplicate: number
+  quarantined: number
+  ignored: number
+}): ImportBalance => ({
+  importId: row.id,
+  received: row.received,
+  stored: row.stored,
+  duplicate: row.duplicate,
+  quarantined: row.quarantined,
+  ignored: row.ignored,
+})
+
+export interface FinishImportInput {
+  importId: string
+  outcome: 'completed' | 'failed' | 'cancelled'
+  /** Of a failure: the code that ended it, the sentence that says what to do. */
+  code?: string
+  detail?: string
+  fix?: string | null
+}
+
+/** Closes the import, drops its file from the spool and writes the audit entry. */
+export const finishImport =
+  (deps: Deps) =>
+  async ({ importId, outcome, code, detail, fix }: FinishImportInput): Promise<ImportBalance> => {
+    const row = await readImport(deps.db, importId)
+    await deps.db.transaction().execute(async (tx) => {
+      const known: ErrorCode = code !== undefined && code in ERROR_CODES ? (code as ErrorCode) : 'internal'
+      await closeImport(
+        tx,
+        importId,
+        outcome === 'failed'
+          ? { state: 'failed', error: { code: known, detail: detail ?? 'the import ended', fix: fix ?? null } }
+          : { state: outcome },
+      )
+      if (row.state !== 'running') return
+      if (outcome !== 'completed') {
+        // Rows of a re-drive that did not happen are open again.
+        await tx
+          .updateTable('quarantined_row')
+          .set({ state: 'open', redriven_import_id: null })
+          .where('redriven_import_id', '=', importId)
+          .execute()
+      }
+      await appendAudit(tx, {
+        staffId: null,
+        action: `import.${outcome}`,
+        subjectKind: 'import',
+        subjectId: importId,
+        detail: {
+          connector_id: row.connector_id,
+          received: row.received,
+          stored: row.stored,
+          duplicate: row.duplicate,
+          quarantined: row.quarantined,
+          ignored: row.ignored,
+          ...(outcome === 'failed' ? { code: known } : {}),
+        },
+      })
+    })
+    if (row.body_sha256 !== null) await deps.spool.drop(row.body_sha256)
+    return balanceOf(row)
+  }

@@ -1,0 +1,57 @@
+import type { Client } from '@temporalio/client'
+import { type ApprovalInput, SIGNALS } from '../domain/processes.ts'
+import type { Deps } from './deps.ts'
+import { approvalStart, caseStart, evaluationStart, exportStart, triageStart } from './starting.ts'
+
+/** Starts what is not running; a repeated call finds it running. */
+async function ensure(client: Client, { type, ...options }: ReturnType<typeof triageStart>): Promise<void> {
+  await client.workflow.start(type, options)
+}
+
+/** Wakes a process with a signal, starting it where it is not there. */
+async function wake(client: Client, { type, ...options }: ReturnType<typeof triageStart>, signal: string): Promise<void> {
+  await client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] })
+}
+
+/** Policies with people to look at again. */
+export const nudgeEvaluations =
+  (deps: Deps) =>
+  async (): Promise<number> => {
+    const policies = await deps.db.selectFrom('evaluation_request').select('policy_id').distinct().execute()
+    for (const { policy_id } of policies) await wake(deps.temporal, evaluationStart(policy_id), SIGNALS.evaluationRequested)
+    return policies.length
+  }
+
+/** Destinations with something queued; all of them when none are named. */
+export const nudgeExports =
+  (deps: Deps) =>
+  async ({ destinations }: { destinations?: readonly string[] }): Promise<number> => {
+    const ids =
+      destinations ??
+      (
+        await deps.db
+          .selectFrom('destination')
+          .select('id')
+          .where('state', '=', 'active')
+          .whereRef('accepted_number', '<', 'last_number')
+          .execute()
+      ).map(({ id }) => id)
+    for (const id of ids) await wake(deps.temporal, exportStart(id), SIGNALS.deliveriesQueued)
+    return ids.length
+  }
+
+export const openTriage =
+  (deps: Deps) =>
+  async ({ alertIds }: { alertIds: readonly string[] }): Promise<void> => {
+    for (const alertId of alertIds) await ensure(deps.temporal, triageStart(alertId))
+  }
+
+export const openApproval =
+  (deps: Deps) =>
+  (approval: ApprovalInput): Promise<void> =>
+    ensure(deps.temporal, approvalStart(approval))
+
+export const openCaseWork =
+  (deps: Deps) =>
+  ({ caseId }: { caseId: string }): Promise<void> =>
+    ensure(deps.temporal, caseStart(caseId))
