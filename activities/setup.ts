@@ -1,0 +1,261 @@
+import type { Page, SourceRecord } from '../connectors/connector.ts'
+import { appendAudit } from '../db/audit.ts'
+import type { Connection } from '../db/connection.ts'
+import { maskJson } from '../db/masking.ts'
+import { storePrerequisites } from '../db/prerequisites.ts'
+import { openSealed } from '../db/vault.ts'
+import { AppError, isAppError } from '../domain/errors.ts'
+import { type HumanInput, SIGNALS, type SetupStep, type SetupStepInput, type SetupStepResult, workflowId } from '../domain/processes.ts'
+import type { Mapped } from '../domain/signal.ts'
+import { type ConfiguredConnector, configuredConnector } from './connector-config.ts'
+import type { Deps } from './deps.ts'
+import { runChecks } from './prerequisites.ts'
+import { applyConnectorSchedules } from './schedules.ts'
+
+/** Records that a dry run looks at, and how many of each kind it shows. */
+const DRY_RUN_RECORDS = 500
+const SHOWN = 5
+
+interface StepState {
+  state: 'done' | 'failed'
+  at: string
+  result: unknown
+}
+type Steps = Partial<Record<SetupStep, StepState>>
+
+/** What has to be done before a step can be. */
+const NEEDS: Record<Exclude<SetupStep, 'proven'>, readonly SetupStep[]> = {
+  prerequisites: [],
+  credentials: [],
+  test: ['credentials'],
+  map: ['credentials'],
+  dry_run: ['map'],
+  activate: ['credentials', 'test', 'map', 'dry_run'],
+}
+
+/** Performs one step and stores how it went; the words are in the set-up's row, the answer carries a code. */
+export const performStep =
+  (deps: Deps) =>
+  async ({ setupId, step, staffId }: SetupStepInput & { setupId: string }): Promise<SetupStepResult> => {
+    const setup = await readSetup(deps.db, setupId)
+    if (setup.state !== 'open') throw new AppError('state_conflict', `the set-up is ${setup.state}`)
+    const steps = setup.steps as unknown as Steps
+    const missing = NEEDS[step].filter((needed) => steps[needed]?.state !== 'done')
+    if (missing.length > 0) {
+      throw new AppError('setup_step_out_of_order', `${step} comes after ${missing.join(', ')}`, { fix: `Perform ${missing[0]} first.` })
+    }
+    let outcome: StepState
+    let code: string | undefined
+    try {
+      const result = await PERFORM[step](deps, setup)
+      outcome = { state: 'done', at: new Date().toISOString(), result }
+    } catch (error) {
+      if (!isAppError(error) || error.retryable) throw error
+      code = error.code
+      outcome = {
+        state: 'failed',
+        at: new Date().toISOString(),
+        result: { code: error.code, detail: error.message, fix: error.fix ?? null, field: error.field ?? null },
+      }
+    }
+    await deps.db.transaction().execute(async (tx) => {
+      await saveStep(tx, setupId, step, outcome)
+      if (step === 'activate' && outcome.state === 'done') await activate(tx, setup)
+      await appendAudit(tx, {
+        staffId,
+        action: `set-up.${step}`,
+        subjectKind: 'connector',
+        subjectId: setup.connector_id,
+        detail: { setup_id: setupId, state: outcome.state, ...(code ? { code } : {}) },
+      })
+    })
+    if (step === 'activate' && outcome.state === 'done') await applyConnectorSchedules(deps)({ connectorId: setup.connector_id })
+    return { step, state: outcome.state, ...(code ? { code } : {}) }
+  }
+
+type Setup = Awaited<ReturnType<typeof readSetup>>
+
+async function readSetup(db: Connection, setupId: string) {
+  const row = await db
+    .selectFrom('connector_setup')
+    .innerJoin('connector', 'connector.id', 'connector_setup.connector_id')
+    .selectAll('connector_setup')
+    .select(['connector.kind', 'connector.settings', 'connector.secret_id'])
+    .where('connector_setup.id', '=', setupId)
+    .executeTakeFirst()
+  if (!row) throw new AppError('not_found', `there is no set-up ${setupId}`)
+  return row
+}
+
+async function saveStep(tx: Connection, setupId: string, step: SetupStep, outcome: StepState): Promise<void> {
+  const row = await tx.selectFrom('connector_setup').select('steps').where('id', '=', setupId).forUpdate().executeTakeFirstOrThrow()
+  const steps = { ...(row.steps as object), [step]: outcome }
+  await tx
+    .updateTable('connector_setup')
+    .set((eb) => ({ steps: JSON.stringify(steps), revision: eb('revision', '+', 1), updated_at: new Date() }))
+    .where('id', '=', setupId)
+    .execute()
+}
+
+const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) => Promise<unknown>> = {
+  credentials: async (deps, setup) => {
+    await configuredConnector(deps.db, deps.vault, setup)
+    return { settings: 'complete' }
+  },
+  prerequisites: async (deps, setup) => {
+    const { definition, config } = await configuredConnector(deps.db, deps.vault, setup)
+    const before = definition.prerequisites.filter(({ when }) => when === 'before')
+    const outcomes = await runChecks(deps, setup.connector_id, definition, config, before)
+    await storePrerequisites(deps.db, setup.connector_id, outcomes)
+    const unmet = outcomes.find(({ state }) => state === 'unmet')
+    if (unmet) throw new AppError('permission_missing', `${unmet.checkId}: ${unmet.detail}`, { fix: `See ${unmet.guide}.` })
+    return { checks: outcomes }
+  },
+  test: async (deps, setup) => {
+    const seen = await firstRecords(deps, setup, 1)
+    return { reachable: true, records: seen.records.length }
+  },
+  map: async (deps, setup) => {
+    const { definition, config } = await configuredConnector(deps.db, deps.vault, setup)
+    return { columns: definition.columns?.(config) ?? [], mapping: definition.delivery === 'push' ? 'from sample' : 'built in' }
+  },
+  dry_run: async (deps, setup) => {
+    const { records, configured } = await firstRecords(deps, setup, DRY_RUN_RECORDS)
+    const counts = { activities: 0, facts: 0, ignored: 0, rejected: 0 }
+    const decoded: unknown[] = []
+    const rejects: unknown[] = []
+    for (const record of records) {
+      const mapped: Mapped = record.unreadable ?? configured.definition.map(record.record, configured.config)
+      if (mapped.type === 'rejected') {
+        counts.rejected += 1
+        if (rejects.length < SHOWN) rejects.push({ line: record.line, code: mapped.code, cell: mapped.cell ?? null, expected: mapped.expected ?? null })
+      } else if (mapped.type === 'ignored') counts.ignored += 1
+      else {
+        counts[mapped.type === 'fact' ? 'facts' : 'activities'] += 1
+        if (decoded.length < SHOWN) decoded.push({ line: record.line, ...shownOf(mapped) })
+      }
+    }
+    if (counts.activities + counts.facts === 0 && records.length > 0) {
+      throw new AppError('mapping_invalid', `none of the first ${records.length} records could be decoded`, {
+        fix: 'Correct the mapping; the first rejects name the cells.',
+      })
+    }
+    return { records: records.length, ...counts, decoded: await maskJson(deps.db, deps.vault, decoded), rejects }
+  },
+  activate: async (deps, setup) => {
+    const { definition } = await configuredConnector(deps.db, deps.vault, setup)
+    return { delivery: definition.delivery }
+  },
+}
+
+/** What a dry run shows of a decoded record: never the account, never a name. */
+function shownOf(mapped: Exclude<Mapped, { type: 'ignored' | 'rejected' }>): Record<string, unknown> {
+  if (mapped.type === 'fact') {
+    return {
+      type: 'fact',
+      kind: mapped.kind,
+      effectiveAt: mapped.effectiveAt.toISOString(),
+      lastWorkingAt: mapped.lastWorkingAt?.toISOString() ?? null,
+      personScheme: mapped.person.scheme,
+      attributes: mapped.attributes,
+      sealedFields: Object.keys(mapped.personal ?? {}),
+    }
+  }
+  return {
+    type: 'activity',
+    at: mapped.at.toISOString(),
+    verb: mapped.verb,
+    nativeEvent: mapped.nativeEvent,
+    outcome: mapped.outcome,
+    actorScheme: mapped.actor.scheme,
+    actorKind: mapped.actorKind,
+    container: mapped.container ?? null,
+    object: mapped.object ?? null,
+    sizeBytes: mapped.sizeBytes ?? null,
+  }
+}
+
+/** The first records of the sample (push) or of the source itself (pull); stores nothing. */
+async function firstRecords(deps: Deps, setup: Setup, limit: number): Promise<{ records: SourceRecord[]; configured: ConfiguredConnector }> {
+  const configured = await configuredConnector(deps.db, deps.vault, setup)
+  const { definition, config } = configured
+  if (definition.delivery === 'push' && setup.sample_sha256 === null) {
+    throw new AppError('state_conflict', 'the set-up has no sample file yet', { fix: 'Upload a sample file first.' })
+  }
+  const stop = new AbortController()
+  const pages: AsyncIterable<Page> = definition.read({
+    config,
+    position: null,
+    until: new Date(),
+    seen: async () => new Set(),
+    signal: stop.signal,
+    ...(setup.sample_sha256 === null ? {} : { file: await sampleFile(deps, setup.sample_sha256, setup.sample_name_id) }),
+  })
+  const records: SourceRecord[] = []
+  for await (const page of pages) {
+    for await (const record of page.records) {
+      records.push(record)
+      if (records.length >= limit) break
+    }
+    if (records.length >= limit) break
+  }
+  stop.abort()
+  return { records, configured }
+}
+
+async function sampleFile(deps: Deps, sha256: string, nameId: string | null) {
+  const name = nameId === null ? '' : ((await openSealed(deps.db, deps.vault, [nameId])).get(nameId)?.toString() ?? '')
+  return { kind: 'file' as const, name, open: () => deps.spool.read(sha256) }
+}
+
+async function activate(tx: Connection, setup: Setup): Promise<void> {
+  await tx
+    .updateTable('connector')
+    .set((eb) => ({ state: 'active', activated_at: new Date(), revision: eb('revision', '+', 1) }))
+    .where('id', '=', setup.connector_id)
+    .where('state', '=', 'draft')
+    .execute()
+  await tx.updateTable('connector_setup').set({ state: 'activated' }).where('id', '=', setup.id).execute()
+}
+
+/** Ends a set-up that nobody will finish: the draft connector is retired and no credential is left behind. */
+export const endSetup =
+  (deps: Deps) =>
+  async ({ setupId, by }: { setupId: string; by: HumanInput }): Promise<void> => {
+    const sample = await deps.db.transaction().execute(async (tx) => {
+      const setup = await readSetup(tx, setupId)
+      if (setup.state === 'abandoned') return setup.sample_sha256
+      if (setup.state !== 'open') throw new AppError('state_conflict', `the set-up is ${setup.state}`, { fix: 'Retire the connector instead.' })
+      await tx.updateTable('connector').set({ state: 'retired', secret_id: null }).where('id', '=', setup.connector_id).execute()
+      if (setup.secret_id !== null) await tx.deleteFrom('sealed_value').where('id', '=', setup.secret_id).execute()
+      await tx.updateTable('connector_setup').set({ state: 'abandoned', updated_at: new Date() }).where('id', '=', setupId).execute()
+      await appendAudit(tx, { staffId: by.staffId, action: 'set-up.abandoned', subjectKind: 'connector', subjectId: setup.connector_id })
+      return setup.sample_sha256
+    })
+    if (sample !== null) await deps.spool.drop(sample)
+  }
+
+/** After an import stored something: the first one proves the set-up. */
+export const proveSetup =
+  (deps: Deps) =>
+  async ({ connectorId, importId }: { connectorId: string; importId: string }): Promise<boolean> => {
+    const proven = await deps.db.transaction().execute(async (tx) => {
+      const setup = await tx
+        .selectFrom('connector_setup')
+        .select('id')
+        .where('connector_id', '=', connectorId)
+        .where('state', '=', 'activated')
+        .forUpdate()
+        .executeTakeFirst()
+      if (!setup) return false
+      await saveStep(tx, setup.id, 'proven', { state: 'done', at: new Date().toISOString(), result: { importId } })
+      await tx.updateTable('connector_setup').set({ state: 'proven' }).where('id', '=', setup.id).execute()
+      return true
+    })
+    if (proven) {
+      const handle = deps.temporal.workflow.getHandle(workflowId.setup(connectorId))
+      // A set-up that has ended needs no telling; the row says it.
+      await handle.signal(SIGNALS.firstImportStored).catch(() => {})
+    }
+    return proven
+  }

@@ -1,0 +1,11 @@
+/** Every workflow under the name by which it is started. */
+export { alertTriage } from './alertTriage.ts'
+export { approval } from './approval.ts'
+export { caseWork } from './caseWork.ts'
+export { connectorSetup } from './connectorSetup.ts'
+export { dailyManifests } from './dailyManifests.ts'
+export { evaluation } from './evaluation.ts'
+export { importRun } from './importRun.ts'
+export { prerequisiteCheck } from './prerequisiteCheck.ts'
+export { reconcile } from './reconcile.ts'
+export { siemExport } from './siemExport.ts'
