@@ -1,1 +1,2 @@
 /** Every connector kind, one line each. Forms, the redactor, the docs index and the API's enum derive from this list. */
+export { hr } from './hr/connector.ts'

@@ -1,9 +1,28 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { startPostgres } from '../../cli/embedded/postgres.ts'
+import { findTemporalCli } from '../../cli/embedded/temporal-cli.ts'
+import { startTemporal } from '../../cli/embedded/temporal-server.ts'
 import { prepareTemplate } from './database.ts'
 
-/** One PostgreSQL for the run; test files clone databases from its migrated template. */
+/** A crash of the test machine may lose a test database; a slow one may not lose the afternoon. */
+const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+
+/** One real PostgreSQL and one real Temporal server for the run; test files clone databases from a migrated template. */
 export async function setup(): Promise<() => Promise<void>> {
-  const given = process.env['OPENIRM_TEST_DATABASE_URL']
-  if (!given) throw new Error('not wired yet')
-  await prepareTemplate(given)
-  return async () => {}
+  const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-test-'))
+  chmodSync(dataDir, 0o755)
+  const log = { info: (message: string) => process.stderr.write(`${message}\n`) }
+  const postgres = await startPostgres({ dataDir, log, settings: UNSAFE_AND_FAST })
+  const { path: cliPath } = await findTemporalCli({ log })
+  const temporal = await startTemporal({ cliPath, dataDir, log, keep: false })
+  process.env['OPENIRM_TEST_DATABASE_URL'] = postgres.url
+  process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] = temporal.address
+  await prepareTemplate(postgres.url)
+  return async () => {
+    await temporal.stop()
+    await postgres.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
 }

@@ -1,0 +1,103 @@
+/** Dates as people and systems write them in files. */
+
+export const DATE_FORMATS = ['iso', 'DD.MM.YYYY', 'DD/MM/YYYY', 'MM/DD/YYYY', 'YYYY/MM/DD'] as const
+export type DateFormat = (typeof DATE_FORMATS)[number]
+
+const FIRST_YEAR = 1900
+const LAST_YEAR = 2200
+
+const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i
+const LOCAL: Record<Exclude<DateFormat, 'iso'>, { pattern: RegExp; order: readonly ['y' | 'm' | 'd', 'y' | 'm' | 'd', 'y' | 'm' | 'd'] }> = {
+  'DD.MM.YYYY': { pattern: /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['d', 'm', 'y'] },
+  'DD/MM/YYYY': { pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['d', 'm', 'y'] },
+  'MM/DD/YYYY': { pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['m', 'd', 'y'] },
+  'YYYY/MM/DD': { pattern: /^(\d{4})\/(\d{1,2})\/(\d{1,2})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['y', 'm', 'd'] },
+}
+
+export interface ParsedDate {
+  at: Date
+  /** True when the text had no zone and the assumed one was used. */
+  zoneAssumed: boolean
+}
+
+interface Parts {
+  y: number
+  m: number
+  d: number
+  hour: number
+  minute: number
+  second: number
+  ms: number
+  offset: string | undefined
+}
+
+/** Null when the text is no date in the format, names a day that does not exist, or a year outside 1900–2200. */
+export function parseDate(text: string, format: DateFormat, assumedZone: string): ParsedDate | null {
+  const parts = format === 'iso' ? isoParts(text.trim()) : localParts(text.trim(), format)
+  if (!parts || parts.y < FIRST_YEAR || parts.y > LAST_YEAR) return null
+  if (parts.hour > 23 || parts.minute > 59 || parts.second > 59) return null
+  const wall = Date.UTC(parts.y, parts.m - 1, parts.d, parts.hour, parts.minute, parts.second, parts.ms)
+  const check = new Date(wall)
+  if (check.getUTCMonth() !== parts.m - 1 || check.getUTCDate() !== parts.d) return null
+  if (parts.offset === undefined) return { at: new Date(wall - zoneOffsetMs(wall, assumedZone)), zoneAssumed: true }
+  return { at: new Date(wall - offsetMs(parts.offset)), zoneAssumed: false }
+}
+
+function isoParts(text: string): Parts | null {
+  const found = ISO.exec(text)
+  if (!found) return null
+  const [, y, m, d, hour, minute, second, fraction, offset] = found
+  return {
+    y: Number(y),
+    m: Number(m),
+    d: Number(d),
+    hour: Number(hour ?? 0),
+    minute: Number(minute ?? 0),
+    second: Number(second ?? 0),
+    ms: Math.floor(Number(`0.${fraction ?? 0}`) * 1000),
+    offset,
+  }
+}
+
+function localParts(text: string, format: Exclude<DateFormat, 'iso'>): Parts | null {
+  const { pattern, order } = LOCAL[format]
+  const found = pattern.exec(text)
+  if (!found) return null
+  const day = Object.fromEntries(order.map((name, index) => [name, Number(found[index + 1])])) as { y: number; m: number; d: number }
+  const [hour, minute, second] = [found[4], found[5], found[6]].map((part) => Number(part ?? 0)) as [number, number, number]
+  return { ...day, hour, minute, second, ms: 0, offset: undefined }
+}
+
+function offsetMs(offset: string): number {
+  if (offset.toUpperCase() === 'Z') return 0
+  const sign = offset.startsWith('-') ? -1 : 1
+  const digits = offset.replace(/\D/g, '')
+  return sign * (Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2))) * 60_000
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+/** How far the zone is ahead of UTC at a wall-clock time; at a change of clocks the earlier reading. */
+function zoneOffsetMs(wall: number, zone: string): number {
+  if (zone === 'UTC') return 0
+  const at = (instant: number): number => {
+    let format = formats.get(zone)
+    if (!format) {
+      format = new Intl.DateTimeFormat('en-US', {
+        timeZone: zone,
+        hourCycle: 'h23',
+        year: 'numeric',
+        month: 'numeric',
+        day: 'numeric',
+        hour: 'numeric',
+        minute: 'numeric',
+        second: 'numeric',
+      })
+      formats.set(zone, format)
+    }
+    const part = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, Number(value)])) as Record<string, number>
+    const read = Date.UTC(part['year'] as number, (part['month'] as number) - 1, part['day'], part['hour'], part['minute'], part['second'])
+    return read - Math.floor(instant / 1000) * 1000
+  }
+  return at(wall - at(wall))
+}

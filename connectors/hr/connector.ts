@@ -1,0 +1,204 @@
+import { z } from 'zod'
+import { AppError } from '../../domain/errors.ts'
+import { FACT_KINDS, type Fact, type Identifier, type Mapped, type Rejected } from '../../domain/signal.ts'
+import { defineConnector, type Page, type ReadInput } from '../connector.ts'
+import { DATE_FORMATS, parseDate } from '../files/dates.ts'
+import { type DelimitedRow, readDelimited, SEPARATORS } from '../files/delimited.ts'
+import { ENCODINGS } from '../files/text.ts'
+import { rolesOf } from './scenarios.ts'
+
+/** An import older than this is stale. */
+const FRESH_DAYS = 7
+
+const scenario = z.strictObject({
+  scenario: z.enum(FACT_KINDS),
+  /** Cell value of the identifier column that names this scenario. */
+  identifierValue: z.string().min(1).optional(),
+  /** Role of a column → its header in the file. */
+  columns: z.record(z.string(), z.string().min(1)),
+})
+
+const config = z
+  .strictObject({
+    scenarios: z.array(scenario).min(1).meta({ title: 'Scenarios and their columns' }),
+    identifierColumn: z.string().min(1).optional().meta({ title: 'Column that names the scenario of a row' }),
+    dateFormat: z.enum(DATE_FORMATS).default('iso').meta({ title: 'Date format' }),
+    assumedZone: z
+      .string()
+      .default('UTC')
+      .refine((zone) => isZone(zone), 'not an IANA time zone')
+      .meta({ title: 'Time zone of dates without one' }),
+    separator: z.enum(SEPARATORS).default('auto').meta({ title: 'Separator' }),
+    encoding: z.enum(ENCODINGS).default('auto').meta({ title: 'Encoding' }),
+    withdrawnColumn: z.string().min(1).optional().meta({ title: 'Column by which a row takes a fact back' }),
+    withdrawnValues: z.array(z.string().min(1)).default(['true', 'yes', '1', 'withdrawn']).meta({ title: 'Its values' }),
+    dropFolder: z.string().startsWith('/').optional().meta({ title: 'Folder that is watched for files' }),
+  })
+  .check((context) => {
+    const { scenarios, identifierColumn } = context.value
+    for (const [index, { scenario: kind, columns, identifierValue }] of scenarios.entries()) {
+      const roles = rolesOf(kind)
+      for (const role of roles) {
+        if (role.required && !columns[role.id]) issue(['scenarios', index, 'columns', role.id], 'the required column is not mapped')
+      }
+      for (const id of Object.keys(columns)) {
+        if (!roles.some((role) => role.id === id)) issue(['scenarios', index, 'columns', id], 'there is no such role')
+      }
+      if (scenarios.length > 1 && !identifierValue) issue(['scenarios', index, 'identifierValue'], 'needed with several scenarios')
+    }
+    if (scenarios.length > 1 && !identifierColumn) issue(['identifierColumn'], 'needed with several scenarios')
+
+    function issue(path: (string | number)[], message: string): void {
+      context.issues.push({ code: 'custom', path, message, input: context.value })
+    }
+  })
+export type HrConfig = z.output<typeof config>
+
+function isZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone })
+    return true
+  } catch {
+    return false
+  }
+}
+
+export const hr = defineConnector<typeof config, DelimitedRow>({
+  id: 'hr',
+  title: 'HR',
+  says: 'Resignations, level changes, reviews, improvement plans and profiles from a CSV file of the HR system.',
+  delivery: 'push',
+  yields: { activities: false, facts: FACT_KINDS },
+  guide: 'docs/guides/hr.md',
+  config,
+  everySeconds: 60,
+  prerequisites: [
+    {
+      id: 'hr-fresh',
+      title: `A file was imported within ${FRESH_DAYS} days`,
+      anchor: 'freshness',
+      when: 'after',
+      async check({ now, history }) {
+        const last = history.lastCompletedImportAt
+        if (!last) return { state: 'unknown', code: 'never_imported', detail: 'No file has been imported yet.' }
+        const days = Math.floor((now.getTime() - last.getTime()) / 86_400_000)
+        return days < FRESH_DAYS
+          ? { state: 'met', code: 'fresh', detail: `The last file came ${days} days ago.` }
+          : { state: 'unmet', code: 'stale', detail: `The last file came ${days} days ago; upload a current one.` }
+      },
+    },
+  ],
+  columns: ({ scenarios }) => scenarios.flatMap((each) => rolesOf(each.scenario)),
+  read,
+  map,
+})
+
+async function* read(input: ReadInput<HrConfig>): AsyncGenerator<Page<DelimitedRow>> {
+  if (!input.file || (input.position as { done?: boolean } | null)?.done) return
+  const { header, records } = await readDelimited(input.file.open(), input.config)
+  checkColumns(header, input.config)
+  yield { origin: input.file.name, records, after: { done: true } }
+}
+
+/** A missing mandatory column stops the import before anything of the file is stored. */
+function checkColumns(header: readonly string[], settings: HrConfig): void {
+  const present = new Set(header.map((name) => name.toLowerCase()))
+  const required = settings.scenarios.flatMap(({ scenario: kind, columns }) =>
+    rolesOf(kind).flatMap((role) => (role.required ? [columns[role.id] as string] : [])),
+  )
+  if (settings.identifierColumn) required.push(settings.identifierColumn)
+  const missing = [...new Set(required)].filter((name) => !present.has(name.toLowerCase()))
+  if (missing.length > 0) {
+    throw new AppError('file_header_missing', `the file lacks mapped columns: ${missing.join(', ')}`, {
+      field: missing[0] as string,
+      fix: 'Add the columns to the file, or correct the mapping.',
+    })
+  }
+}
+
+/** Local part, @, a domain with a dot; blanks and a second @ are not an address. Any script is. */
+const ADDRESS = /^[^\s@,;"<>]+@[^\s@,;"<>.]+(\.[^\s@,;"<>.]+)+$/u
+
+function map(row: DelimitedRow, settings: HrConfig): Mapped {
+  if (typeof row !== 'object' || row === null || Array.isArray(row.cells)) return reject('column_count')
+  const cell = (name: string | undefined): string => {
+    const value = name === undefined ? undefined : (row as Record<string, unknown>)[name.toLowerCase()]
+    return typeof value === 'string' ? value.trim() : ''
+  }
+  const chosen = scenarioOf(cell, settings)
+  if (!chosen) return reject('scenario_unknown', settings.identifierColumn, `one of ${settings.scenarios.map((each) => each.identifierValue).join(', ')}`)
+  const roles = rolesOf(chosen.scenario)
+  const aliases: Identifier[] = []
+  const attributes: Record<string, string> = {}
+  const personal: Record<string, string> = {}
+  const fact: Partial<Omit<Fact, 'type'>> = {}
+  for (const role of roles) {
+    const column = chosen.columns[role.id]
+    const value = cell(column)
+    if (value === '') {
+      if (role.required) return reject('required_cell_empty', column)
+      continue
+    }
+    if (role.maxLength !== undefined && value.length > role.maxLength) return reject('value_too_long', column, `at most ${role.maxLength} characters`)
+    if (role.as === 'person') {
+      if (!ADDRESS.test(value)) return reject('identifier_invalid', column, 'name@example.com')
+      fact.person = { scheme: 'address', value }
+    } else if (role.as === 'alias') {
+      aliases.push({ scheme: role.id === 'employeeNumber' ? 'employee_number' : 'user_name', value })
+    } else if (role.as === 'attribute') attributes[role.id] = value
+    else if (role.as === 'personal') personal[role.id] = value
+    else {
+      const date = parseDate(value, settings.dateFormat, settings.assumedZone)
+      if (!date) return reject('date_invalid', column, settings.dateFormat === 'iso' ? 'ISO 8601' : settings.dateFormat)
+      if (role.as === 'effective') fact.effectiveAt = date.at
+      else fact.lastWorkingAt = date.at
+      if (date.zoneAssumed) fact.zoneAssumed = true
+    }
+  }
+  const withdrawn = settings.withdrawnValues.some((value) => value.toLowerCase() === cell(settings.withdrawnColumn).toLowerCase())
+  const { person, effectiveAt = PROFILE_SINCE } = fact
+  if (!person) return reject('required_cell_empty')
+  return {
+    type: 'fact',
+    kind: chosen.scenario,
+    person,
+    ...(aliases.length > 0 ? { aliases } : {}),
+    naturalKey: naturalKey(chosen.scenario, effectiveAt),
+    effectiveAt,
+    ...(fact.lastWorkingAt ? { lastWorkingAt: fact.lastWorkingAt } : {}),
+    ...(withdrawn ? { withdrawn } : {}),
+    ...(fact.zoneAssumed ? { zoneAssumed: true } : {}),
+    attributes,
+    ...(Object.keys(personal).length > 0 ? { personal } : {}),
+  }
+}
+
+/** A profile has no date of its own: it is true until another one replaces it. */
+const PROFILE_SINCE = new Date(0)
+
+/** One resignation and one profile per person; of the others one a day. */
+const naturalKey = (kind: (typeof FACT_KINDS)[number], effectiveAt: Date): string =>
+  kind === 'resignation' || kind === 'employee_profile' ? kind : `${kind}/${effectiveAt.toISOString().slice(0, 10)}`
+
+function scenarioOf(cell: (name: string | undefined) => string, settings: HrConfig) {
+  if (!settings.identifierColumn) return settings.scenarios[0]
+  const value = cell(settings.identifierColumn).toLowerCase()
+  return settings.scenarios.find((each) => each.identifierValue?.toLowerCase() === value)
+}
+
+const reject = (code: Rejected['code'], column?: string, expected?: string): Rejected => ({
+  type: 'rejected',
+  code,
+  ...(column === undefined ? {} : { cell: column }),
+  ...(expected === undefined ? {} : { expected }),
+})
+
+/** The mapping that a sample's headers suggest for a scenario; what is not found is left out. */
+export function suggestColumns(kind: (typeof FACT_KINDS)[number], header: readonly string[]): Record<string, string> {
+  const columns: Record<string, string> = {}
+  for (const role of rolesOf(kind)) {
+    const found = header.find((name) => role.suggests.includes(name.toLowerCase().replace(/[\s_-]/g, '')))
+    if (found) columns[role.id] = found
+  }
+  return columns
+}

@@ -1,0 +1,74 @@
+import { type NativeConnection, Worker, bundleWorkflowCode, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
+import { createActivities } from '../activities/index.ts'
+import type { Deps } from '../activities/deps.ts'
+import { EncryptingCodec } from '../activities/payload-codec.ts'
+import type { KeyRing } from '../db/keyring.ts'
+import { TASK_QUEUES } from '../domain/processes.ts'
+import path from 'node:path'
+
+export type Queue = keyof typeof TASK_QUEUES
+
+/** Concurrent activities per queue: imports are bound by memory and the database, the others by waiting. */
+const CONCURRENCY: Record<Queue, number> = { imports: 4, evaluation: 2, triage: 20, exports: 20 }
+/** Work that is under way at a stop gets so long to end; what does not is tried again elsewhere. */
+const SHUTDOWN_GRACE = '10 seconds'
+
+const workflowsPath = path.join(import.meta.dirname, '../workflows/index.ts')
+
+/** Bundled once per process; every queue's worker shares it. */
+export const bundleWorkflows = (): Promise<WorkflowBundleWithSourceMap> =>
+  bundleWorkflowCode({ workflowsPath, logger: { ...console, log: quiet, trace: quiet, debug: quiet, info: quiet } as never })
+
+function quiet(): void {}
+
+export interface RunningWorkers {
+  /** Settles when all workers have ended; rejects when one failed. */
+  done: Promise<void>
+  stop(): Promise<void>
+}
+
+export interface WorkerOptions {
+  connection: NativeConnection
+  namespace: string
+  ring: KeyRing
+  queues?: readonly Queue[]
+  bundle?: WorkflowBundleWithSourceMap
+}
+
+/** Starts a worker per queue. Workers scale by queue: a process may serve any of them. */
+export async function startWorkers(deps: Deps, options: WorkerOptions): Promise<RunningWorkers> {
+  const activities = createActivities(deps)
+  const bundle = options.bundle ?? (await bundleWorkflows())
+  const queues = options.queues ?? (Object.keys(TASK_QUEUES) as Queue[])
+  const workers = await Promise.all(
+    queues.map((queue) =>
+      Worker.create({
+        connection: options.connection,
+        namespace: options.namespace,
+        taskQueue: TASK_QUEUES[queue],
+        workflowBundle: bundle,
+        activities,
+        dataConverter: { payloadCodecs: [new EncryptingCodec(options.ring)] },
+        maxConcurrentActivityTaskExecutions: CONCURRENCY[queue],
+        shutdownGraceTime: SHUTDOWN_GRACE,
+        shutdownForceTime: '20 seconds',
+        workflowThreadPoolSize: 1,
+        maxHeartbeatThrottleInterval: '5 seconds',
+      }),
+    ),
+  )
+  const runs = workers.map((worker) => worker.run())
+  const stopAll = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown()
+  }
+  // One that fails takes the others down: a process with half of its queues would look healthy.
+  const done = Promise.all(runs.map((run) => run.catch((error) => (stopAll(), Promise.reject(error))))).then(() => {})
+  done.catch(() => {})
+  return {
+    done,
+    async stop() {
+      stopAll()
+      await Promise.allSettled(runs)
+    },
+  }
+}
