@@ -1,1 +1,2 @@
 /** Every kind of destination, one line each. */
+export { standardWebhooks } from './standard-webhooks/exporter.ts'

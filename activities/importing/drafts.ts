@@ -57,7 +57,8 @@ export async function* cutIntoChunks(pages: AsyncIterable<Page>, options: DraftO
       if (draft.records.length === 0) openedAt = now()
       draft.records.push({ record, origin: page.origin, source: draft.sources.length })
       fromThisPage += 1
-      if (draft.records.length >= chunkRecords) {
+      // A page that the seen-set knows is stored whole: a late object must not take its place when it is read again.
+      if (draft.records.length >= chunkRecords && !page.seenKeys) {
         draft.sources.push({ sha256: page.sha256 ?? null, records: fromThisPage })
         yield { ...draft, position, skip: index }
         draft = empty()
@@ -70,7 +71,8 @@ export async function* cutIntoChunks(pages: AsyncIterable<Page>, options: DraftO
     draft.seen.push(...(page.seenKeys ?? []))
     draft.position = position
     draft.skip = 0
-    if (draft.records.length > 0 && now() - openedAt >= chunkMs) {
+    const full = draft.records.length >= chunkRecords || now() - openedAt >= chunkMs
+    if (draft.records.length > 0 && full) {
       yield draft
       draft = empty()
     }

@@ -101,13 +101,10 @@ async function* parseRows(start: string, pieces: AsyncGenerator<string>, separat
     }
     return rows.sort((a, b) => a.line - b.line)
   }
-  const write = (text: string) =>
-    new Promise<void>((resolve) => {
-      parser.write(text, () => resolve())
-    })
   let text: string | undefined = start
   while (text !== undefined) {
-    await write(text)
+    // The parser works within `write`; waiting for its callback would wait for somebody to read what it made.
+    parser.write(text)
     yield* ready()
     const next = await pieces.next()
     text = next.done ? undefined : next.value

@@ -1,0 +1,81 @@
+import { isAppError } from '../../domain/errors.ts'
+import { defineConnector, type Prerequisite, type PrerequisiteResult } from '../connector.ts'
+import { type Bucket, openBucket } from './client.ts'
+import { config, type S3Config } from './config.ts'
+import { map } from './map.ts'
+import { read } from './read.ts'
+
+/** Data events that only a trail with object-level logging delivers. */
+const OBJECT_EVENTS = ['GetObject', 'PutObject', 'DeleteObject', 'HeadObject', 'CopyObject', 'ListObjects']
+
+const root = ({ prefix }: S3Config): string => `${prefix}${prefix === '' || prefix.endsWith('/') ? '' : '/'}AWSLogs/`
+
+/** A fault that somebody has to mend is an unmet condition; any other says nothing about it. */
+async function judged(settings: S3Config, signal: AbortSignal, ask: (bucket: Bucket) => Promise<PrerequisiteResult>): Promise<PrerequisiteResult> {
+  const bucket = openBucket(settings, signal)
+  try {
+    return await ask(bucket)
+  } catch (error) {
+    if (!isAppError(error) || error.retryable) throw error
+    return { state: 'unmet', code: error.code, detail: `${error.message}. ${error.fix ?? ''}`.trim() }
+  } finally {
+    bucket.close()
+  }
+}
+
+const prerequisites: Prerequisite<S3Config>[] = [
+  {
+    id: 'listing-allowed',
+    title: 'The log bucket is reachable and may be listed',
+    anchor: 'listing',
+    when: 'before',
+    check: ({ config: settings, signal }) =>
+      judged(settings, signal, async (bucket) => {
+        const folders = await bucket.folders(root(settings))
+        return folders.length > 0
+          ? { state: 'met', code: 'listed', detail: 'The bucket holds logs under AWSLogs/.' }
+          : { state: 'unmet', code: 'no_logs', detail: `There is nothing under ${root(settings)}; correct bucket or prefix, or wait for the first delivery.` }
+      }),
+  },
+  {
+    id: 'reading-allowed',
+    title: 'Log files may be read',
+    anchor: 'reading',
+    when: 'before',
+    check: ({ config: settings, signal }) =>
+      judged(settings, signal, async (bucket) => {
+        for await (const { key } of bucket.list(root(settings))) {
+          await bucket.get(key)
+          return { state: 'met', code: 'read', detail: 'A log file was read.' }
+        }
+        return { state: 'unknown', code: 'no_logs', detail: 'There is no log file yet to try.' }
+      }),
+  },
+  {
+    id: 'object-level-logging',
+    title: 'The trail records reads and writes of objects',
+    anchor: 'object-level-logging',
+    when: 'after',
+    async check({ history }) {
+      if (!history.lastCompletedImportAt) return { state: 'unknown', code: 'never_imported', detail: 'Nothing has been imported yet.' }
+      const seen = OBJECT_EVENTS.some((name) => history.recentEvents.has(name))
+      return seen
+        ? { state: 'met', code: 'data_events_seen', detail: 'Data events of S3 objects arrived within 7 days.' }
+        : { state: 'unmet', code: 'no_data_events', detail: 'No data event of an S3 object arrived within 7 days; add a data event selector to the trail.' }
+    },
+  },
+]
+
+export const amazonS3 = defineConnector({
+  id: 'amazon-s3',
+  title: 'Amazon S3 by CloudTrail',
+  says: 'Who read, wrote, shared and deleted what in Amazon S3, from the log bucket of a CloudTrail trail.',
+  delivery: 'pull',
+  yields: { activities: true, facts: [] },
+  guide: 'docs/guides/amazon-s3.md',
+  config,
+  everySeconds: 300,
+  prerequisites,
+  read,
+  map,
+})
