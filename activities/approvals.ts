@@ -22,7 +22,12 @@ async function resultOf(tx: Connection, approvalId: string): Promise<ApprovalRes
 }
 
 const close = (tx: Connection, approvalId: string, state: ApprovalState) =>
-  tx.updateTable('approval').set({ state, closed_at: new Date() }).where('id', '=', approvalId).where('state', '=', 'pending').execute()
+  tx
+    .updateTable('approval')
+    .set({ state, closed_at: new Date() })
+    .where('id', '=', approvalId)
+    .where('state', '=', 'pending')
+    .execute()
 
 /** Books one decision and, when the quorum is reached or somebody refuses, closes the approval. One transaction. */
 export const recordDecision =
@@ -38,7 +43,8 @@ export const recordDecision =
         .executeTakeFirst()
       if (earlier?.cause_key === input.causeKey) return resultOf(tx, input.approvalId)
       // The rules stand in the database too; here they get their words.
-      if (approval.requested_by === input.staffId) throw new AppError('approval_self_decision', 'the requester may not decide')
+      if (approval.requested_by === input.staffId)
+        throw new AppError('approval_self_decision', 'the requester may not decide')
       if (approval.state !== 'pending') throw new AppError('approval_closed', `the approval is ${approval.state}`)
       if (earlier) throw new AppError('state_conflict', 'this person has decided already')
       await tx
@@ -60,7 +66,12 @@ export const recordDecision =
         action: `approval.${input.decision === 'approve' ? 'approved' : 'rejected'}`,
         subjectKind: 'approval',
         subjectId: input.approvalId,
-        detail: { alert_id: approval.alert_id, state: result.state, approvals: result.approvals, quorum: result.quorum },
+        detail: {
+          alert_id: approval.alert_id,
+          state: result.state,
+          approvals: result.approvals,
+          quorum: result.quorum,
+        },
       })
       return result
     })
@@ -68,7 +79,15 @@ export const recordDecision =
 /** Ends a pending approval without a decision; one that is closed stays as it is. */
 export const endApproval =
   (deps: Deps) =>
-  ({ approvalId, as, by }: { approvalId: string; as: 'expired' | 'withdrawn'; by: HumanInput | null }): Promise<ApprovalResult> =>
+  ({
+    approvalId,
+    as,
+    by,
+  }: {
+    approvalId: string
+    as: 'expired' | 'withdrawn'
+    by: HumanInput | null
+  }): Promise<ApprovalResult> =>
     deps.db.transaction().execute(async (tx) => {
       const approval = await lockApproval(tx, approvalId)
       if (approval.state === as) return resultOf(tx, approvalId)
@@ -98,7 +117,12 @@ export const remindApprovers =
       const approval = await lockApproval(tx, approvalId)
       if (approval.state !== 'pending' || approval.reminded_at !== null) return
       await tx.updateTable('approval').set({ reminded_at: new Date() }).where('id', '=', approvalId).execute()
-      await appendAudit(tx, { staffId: null, action: 'approval.reminded', subjectKind: 'approval', subjectId: approvalId })
+      await appendAudit(tx, {
+        staffId: null,
+        action: 'approval.reminded',
+        subjectKind: 'approval',
+        subjectId: approvalId,
+      })
     })
 
 /** The state as stored, for a workflow that starts anew. */

@@ -41,13 +41,18 @@ export const changeCase =
         .where('subject_id', '=', caseId)
         .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
         .executeTakeFirst()
-      if (done) return { caseId, state: before.state as CaseResult['state'], revision: before.revision, destinations: [] }
+      if (done)
+        return { caseId, state: before.state as CaseResult['state'], revision: before.revision, destinations: [] }
       if (before.state !== 'active') throw new AppError('state_conflict', `the case is ${before.state}`)
 
       const destinations = new Set<string>()
       const revision = before.revision + 1
       if (change === 'assign') {
-        await tx.updateTable('case_file').set({ assignee_id: input.assigneeId ?? null, revision }).where('id', '=', caseId).execute()
+        await tx
+          .updateTable('case_file')
+          .set({ assignee_id: input.assigneeId ?? null, revision })
+          .where('id', '=', caseId)
+          .execute()
       } else if (change === 'note') {
         await tx.updateTable('case_file').set({ revision }).where('id', '=', caseId).execute()
       } else {

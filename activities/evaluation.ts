@@ -3,7 +3,15 @@ import { changeAlert, readContributions, spentInsights } from '../db/alerts.ts'
 import type { Connection } from '../db/connection.ts'
 import { sha256 } from '../db/hash.ts'
 import { canonicalJson } from '../domain/canonical.ts'
-import { ENGINE_VERSION, type Evidence, type Insight, receiptDocument, scoreOf, severityOf, withoutSpent } from '../domain/score.ts'
+import {
+  ENGINE_VERSION,
+  type Evidence,
+  type Insight,
+  receiptDocument,
+  scoreOf,
+  severityOf,
+  withoutSpent,
+} from '../domain/score.ts'
 import { evidenceOf } from '../policies/compile.ts'
 import { evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
 import { pinnedIndicators } from '../policies/load.ts'
@@ -71,7 +79,11 @@ export const evaluatePolicy =
         for (const id of raised?.destinations ?? []) outcome.destinations.add(id)
       }
       if (personIds.length > 0) {
-        await tx.deleteFrom('evaluation_request').where('policy_id', '=', policyId).where('person_id', 'in', personIds).execute()
+        await tx
+          .deleteFrom('evaluation_request')
+          .where('policy_id', '=', policyId)
+          .where('person_id', 'in', personIds)
+          .execute()
       }
       await tx
         .insertInto('evaluation')
@@ -192,7 +204,14 @@ async function insertReceipt(
   policy: Policy,
   indicators: Awaited<ReturnType<typeof pinnedIndicators>>,
   evaluation: PersonEvaluation,
-  { alertId, receiptId, insights, score, severity, asOf }: {
+  {
+    alertId,
+    receiptId,
+    insights,
+    score,
+    severity,
+    asOf,
+  }: {
     alertId: string
     receiptId: string
     insights: readonly Insight[]

@@ -1,9 +1,9 @@
-import type { OutboundDelivery, Sender } from '../exporters/exporter.ts'
-import { exporterKind } from '../exporters/kinds.ts'
 import { appendAudit } from '../db/audit.ts'
 import { type Attempt, bookAttempts, enqueueManifest, nextDeliveries } from '../db/deliveries.ts'
 import { AppError } from '../domain/errors.ts'
 import { parseSettings } from '../domain/form.ts'
+import type { OutboundDelivery, Sender } from '../exporters/exporter.ts'
+import { exporterKind } from '../exporters/kinds.ts'
 import { openSecrets } from './connector-config.ts'
 import type { Deps } from './deps.ts'
 import type { ActivityControls } from './imports.ts'
@@ -23,12 +23,21 @@ export interface DrainResult {
  * again later) or refuses for good (the destination stops until an operator resumes it). What the receiver accepted is
  * booked after each batch; a crash in between sends the batch again under the same event ids.
  */
-export async function drainDestination(deps: Deps, destinationId: string, { signal, heartbeat }: ActivityControls): Promise<DrainResult> {
+export async function drainDestination(
+  deps: Deps,
+  destinationId: string,
+  { signal, heartbeat }: ActivityControls,
+): Promise<DrainResult> {
   const row = await deps.db.selectFrom('destination').selectAll().where('id', '=', destinationId).executeTakeFirst()
   if (!row) throw new AppError('not_found', `there is no destination ${destinationId}`)
   const accepted = async () =>
-    (await deps.db.selectFrom('destination').select('accepted_number').where('id', '=', destinationId).executeTakeFirstOrThrow())
-      .accepted_number
+    (
+      await deps.db
+        .selectFrom('destination')
+        .select('accepted_number')
+        .where('id', '=', destinationId)
+        .executeTakeFirstOrThrow()
+    ).accepted_number
   if (row.state !== 'active') {
     const stop = row.stop_reason as { code?: string } | null
     return { state: 'stopped', acceptedNumber: row.accepted_number, stopCode: stop?.code ?? row.state, sent: 0 }
@@ -41,7 +50,11 @@ export async function drainDestination(deps: Deps, destinationId: string, { sign
       const queued = await nextDeliveries(deps.db, destinationId, BATCH)
       if (queued.length === 0) return { state: 'idle', acceptedNumber: await accepted(), stopCode: null, sent }
       sender ??= await openSender(deps, row)
-      const deliveries: OutboundDelivery[] = queued.map(({ number, attempts, event }) => ({ number, attempt: attempts + 1, event }))
+      const deliveries: OutboundDelivery[] = queued.map(({ number, attempts, event }) => ({
+        number,
+        attempt: attempts + 1,
+        event,
+      }))
       const outcomes = await sender.send(deliveries)
       const attempts: Attempt[] = outcomes.map((outcome, index) => ({
         number: (deliveries[index] as OutboundDelivery).number,
@@ -67,7 +80,10 @@ export async function drainDestination(deps: Deps, destinationId: string, { sign
   }
 }
 
-async function openSender(deps: Deps, row: { kind: string; settings: unknown; secret_id: string | null }): Promise<Sender> {
+async function openSender(
+  deps: Deps,
+  row: { kind: string; settings: unknown; secret_id: string | null },
+): Promise<Sender> {
   const definition = exporterKind(row.kind)
   const secrets = row.secret_id === null ? {} : await openSecrets(deps.db, deps.vault, row.secret_id)
   const config = parseSettings(definition.config, { ...(row.settings as object), ...secrets })
@@ -107,14 +123,24 @@ export const resumeDestination =
         .where('state', '=', 'stopped')
         .executeTakeFirst()
       if (Number(changed.numUpdatedRows) === 0) return
-      await appendAudit(tx, { staffId, action: 'destination.resumed', subjectKind: 'destination', subjectId: destinationId })
+      await appendAudit(tx, {
+        staffId,
+        action: 'destination.resumed',
+        subjectKind: 'destination',
+        subjectId: destinationId,
+      })
     })
 
 /** Adds the manifest of a UTC day to every destination; returns those that got one. */
 export const writeManifests =
   (deps: Deps) =>
   async ({ day }: { day: string }): Promise<string[]> => {
-    const destinations = await deps.db.selectFrom('destination').select('id').where('state', '<>', 'retired').orderBy('id').execute()
+    const destinations = await deps.db
+      .selectFrom('destination')
+      .select('id')
+      .where('state', '<>', 'retired')
+      .orderBy('id')
+      .execute()
     const written: string[] = []
     for (const { id } of destinations) {
       const number = await deps.db.transaction().execute((tx) => enqueueManifest(tx, id, day))

@@ -20,7 +20,11 @@ export function asFailure(error: unknown): ApplicationFailure {
   }
   const { code, constraint } = (error ?? {}) as { code?: string; constraint?: string }
   if (typeof code === 'string' && CONNECTION_CODES.test(code)) {
-    return ApplicationFailure.create({ message: `connection lost (${code})`, type: 'database_unavailable', nonRetryable: false })
+    return ApplicationFailure.create({
+      message: `connection lost (${code})`,
+      type: 'database_unavailable',
+      nonRetryable: false,
+    })
   }
   const known = constraint === undefined ? undefined : CONSTRAINTS[constraint]
   if (known) return ApplicationFailure.create({ message: known.message, type: known.code, nonRetryable: true })

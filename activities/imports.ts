@@ -1,15 +1,14 @@
-import { type Dirent, promises as fs } from 'node:fs'
-import { createReadStream } from 'node:fs'
+import { createReadStream, type Dirent, promises as fs } from 'node:fs'
 import path from 'node:path'
 import { v5 as uuidFrom } from 'uuid'
 import type { Page } from '../connectors/connector.ts'
 import { appendAudit } from '../db/audit.ts'
-import { closeImport, openFileImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
 import { ImportSession } from '../db/import-session.ts'
+import { closeImport, openFileImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
-import { activeIndicators } from '../policies/load.ts'
 import type { ImportBalance } from '../domain/processes.ts'
+import { activeIndicators } from '../policies/load.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
 import { cutIntoChunks } from './importing/drafts.ts'
@@ -41,7 +40,12 @@ export const beginImports =
     const { definition, config } = await configuredConnector(deps.db, deps.vault, connector)
     if (definition.delivery === 'pull') {
       const id = uuidFrom(runId, RUN_NAMESPACE)
-      const { importId } = await openPullImport(deps.db, { connectorId, source: 'schedule', nominalAt: new Date(nominalAt), id })
+      const { importId } = await openPullImport(deps.db, {
+        connectorId,
+        source: 'schedule',
+        nominalAt: new Date(nominalAt),
+        id,
+      })
       return [importId]
     }
     const folder = (config as { dropFolder?: string }).dropFolder
@@ -60,7 +64,9 @@ async function takeArrivals(deps: Deps, connectorId: string, folder: string, nom
     })
   }
   const importIds: string[] = []
-  for (const entry of entries.filter((each) => each.isFile() && !each.name.startsWith('.')).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const entry of entries
+    .filter((each) => each.isFile() && !each.name.startsWith('.'))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const file = path.join(folder, entry.name)
     const { size, mtimeMs } = await fs.stat(file)
     if (Date.now() - mtimeMs < SETTLE_MS) continue
@@ -111,7 +117,11 @@ export interface ActivityControls {
  * Reads a source to its end and stores it in chunks, each in one transaction with its balance and cursor, while the
  * next chunk is being read. Run again after a crash it goes on behind the last committed chunk.
  */
-export async function runImport(deps: Deps, importId: string, { signal, heartbeat }: ActivityControls): Promise<ImportBalance> {
+export async function runImport(
+  deps: Deps,
+  importId: string,
+  { signal, heartbeat }: ActivityControls,
+): Promise<ImportBalance> {
   const row = await readImport(deps.db, importId)
   if (row.state !== 'running') return balanceOf(row)
   if (row.connector_state === 'retired' || row.connector_state === 'draft') {

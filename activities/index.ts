@@ -1,7 +1,7 @@
 import { activityInfo, CancelledFailure, Context } from '@temporalio/activity'
-import type { Deps } from './deps.ts'
 import { endApproval, readApproval, recordDecision, remindApprovers } from './approvals.ts'
 import { changeCase, readCase } from './cases.ts'
+import type { Deps } from './deps.ts'
 import { evaluatePolicy } from './evaluation.ts'
 import { drainDestination, resumeDestination, writeManifests } from './exports.ts'
 import { asFailure } from './failure.ts'

@@ -9,18 +9,21 @@ async function ensure(client: Client, { type, ...options }: ReturnType<typeof tr
 }
 
 /** Wakes a process with a signal, starting it where it is not there. */
-async function wake(client: Client, { type, ...options }: ReturnType<typeof triageStart>, signal: string): Promise<void> {
+async function wake(
+  client: Client,
+  { type, ...options }: ReturnType<typeof triageStart>,
+  signal: string,
+): Promise<void> {
   await client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] })
 }
 
 /** Policies with people to look at again. */
-export const nudgeEvaluations =
-  (deps: Deps) =>
-  async (): Promise<number> => {
-    const policies = await deps.db.selectFrom('evaluation_request').select('policy_id').distinct().execute()
-    for (const { policy_id } of policies) await wake(deps.temporal, evaluationStart(policy_id), SIGNALS.evaluationRequested)
-    return policies.length
-  }
+export const nudgeEvaluations = (deps: Deps) => async (): Promise<number> => {
+  const policies = await deps.db.selectFrom('evaluation_request').select('policy_id').distinct().execute()
+  for (const { policy_id } of policies)
+    await wake(deps.temporal, evaluationStart(policy_id), SIGNALS.evaluationRequested)
+  return policies.length
+}
 
 /** Destinations with something queued; all of them when none are named. */
 export const nudgeExports =

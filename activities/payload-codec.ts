@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject, createSecretKey, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 import type { Payload, PayloadCodec } from '@temporalio/common'
 import type { KeyRing } from '../db/keyring.ts'
 import { AppError } from '../domain/errors.ts'
@@ -60,7 +60,10 @@ export class EncryptingCodec implements PayloadCodec {
 
 /** A payload with its metadata as JSON with base64 members. */
 function serialise({ metadata, data }: Payload): string {
-  const encoded = Object.entries(metadata ?? {}).map(([name, value]) => [name, Buffer.from(value ?? []).toString('base64')])
+  const encoded = Object.entries(metadata ?? {}).map(([name, value]) => [
+    name,
+    Buffer.from(value ?? []).toString('base64'),
+  ])
   return JSON.stringify({ metadata: Object.fromEntries(encoded), data: Buffer.from(data ?? []).toString('base64') })
 }
 

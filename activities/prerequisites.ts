@@ -1,6 +1,12 @@
 import type { ConnectorDefinition, Prerequisite } from '../connectors/connector.ts'
 import type { Connection } from '../db/connection.ts'
-import { bookBlindness, type CheckOutcome, connectorHistory, pauseOrResume, storePrerequisites } from '../db/prerequisites.ts'
+import {
+  bookBlindness,
+  type CheckOutcome,
+  connectorHistory,
+  pauseOrResume,
+  storePrerequisites,
+} from '../db/prerequisites.ts'
 import { isAppError } from '../domain/errors.ts'
 import type { PrerequisiteCheckResult } from '../domain/processes.ts'
 import { loadTemplates } from '../policies/load.ts'
@@ -60,7 +66,10 @@ async function dependentPolicies(tx: Connection, definition: ConnectorDefinition
   return policies
     .filter(({ template }) => {
       const needs = templates.get(template)?.needs
-      return needs?.activities.includes(definition.id) || needs?.facts.some((kind) => definition.yields.facts.includes(kind as never))
+      return (
+        needs?.activities.includes(definition.id) ||
+        needs?.facts.some((kind) => definition.yields.facts.includes(kind as never))
+      )
     })
     .map(({ id }) => id)
 }

@@ -24,54 +24,58 @@ const IDEMPOTENT_KEPT_DAYS = 7
  * Compares the rows with what runs in Temporal and starts what is missing: PostgreSQL is the truth about nouns. Safe to
  * repeat, since every start finds the run that is there.
  */
-export const reconcileRuns =
-  (deps: Deps) =>
-  async (): Promise<Repairs> => {
-    const running = async (type: string) => {
-      const ids = new Set<string>()
-      for await (const run of deps.temporal.workflow.list({ query: `WorkflowType = '${type}' AND ExecutionStatus = 'Running'` })) {
-        ids.add(run.workflowId)
-      }
-      return ids
+export const reconcileRuns = (deps: Deps) => async (): Promise<Repairs> => {
+  const running = async (type: string) => {
+    const ids = new Set<string>()
+    for await (const run of deps.temporal.workflow.list({
+      query: `WorkflowType = '${type}' AND ExecutionStatus = 'Running'`,
+    })) {
+      ids.add(run.workflowId)
     }
-    const schedules = await alignSchedules(deps)
-
-    const triageRuns = await running('alertTriage')
-    const open = await deps.db.selectFrom('alert').select('id').where('state', 'in', ['needs_review', 'confirmed']).execute()
-    const lostTriage = open.filter(({ id }) => !triageRuns.has(`triage/${id}`)).map(({ id }) => id)
-    await openTriage(deps)({ alertIds: lostTriage })
-
-    const approvalRuns = await running('approval')
-    const pending = await deps.db.selectFrom('approval').selectAll().where('state', '=', 'pending').execute()
-    const lostApprovals = pending.filter(({ id }) => !approvalRuns.has(`approval/${id}`))
-    for (const row of lostApprovals) {
-      await openApproval(deps)({
-        approvalId: row.id,
-        alertId: row.alert_id,
-        requestedBy: row.requested_by,
-        quorum: row.quorum,
-        remindAt: row.remind_at?.toISOString() ?? null,
-        expiresAt: row.expires_at.toISOString(),
-      })
-    }
-
-    const caseRuns = await running('caseWork')
-    const cases = await deps.db.selectFrom('case_file').select('id').where('state', '=', 'active').execute()
-    const lostCases = cases.filter(({ id }) => !caseRuns.has(`case/${id}`))
-    for (const { id } of lostCases) await openCaseWork(deps)({ caseId: id })
-
-    const lostImports = await restartImports(deps, await running('importRun'))
-    await forgetOld(deps)
-    return {
-      schedules,
-      triage: lostTriage.length,
-      approvals: lostApprovals.length,
-      cases: lostCases.length,
-      imports: lostImports,
-      evaluations: await nudgeEvaluations(deps)(),
-      exports: await nudgeExports(deps)({}),
-    }
+    return ids
   }
+  const schedules = await alignSchedules(deps)
+
+  const triageRuns = await running('alertTriage')
+  const open = await deps.db
+    .selectFrom('alert')
+    .select('id')
+    .where('state', 'in', ['needs_review', 'confirmed'])
+    .execute()
+  const lostTriage = open.filter(({ id }) => !triageRuns.has(`triage/${id}`)).map(({ id }) => id)
+  await openTriage(deps)({ alertIds: lostTriage })
+
+  const approvalRuns = await running('approval')
+  const pending = await deps.db.selectFrom('approval').selectAll().where('state', '=', 'pending').execute()
+  const lostApprovals = pending.filter(({ id }) => !approvalRuns.has(`approval/${id}`))
+  for (const row of lostApprovals) {
+    await openApproval(deps)({
+      approvalId: row.id,
+      alertId: row.alert_id,
+      requestedBy: row.requested_by,
+      quorum: row.quorum,
+      remindAt: row.remind_at?.toISOString() ?? null,
+      expiresAt: row.expires_at.toISOString(),
+    })
+  }
+
+  const caseRuns = await running('caseWork')
+  const cases = await deps.db.selectFrom('case_file').select('id').where('state', '=', 'active').execute()
+  const lostCases = cases.filter(({ id }) => !caseRuns.has(`case/${id}`))
+  for (const { id } of lostCases) await openCaseWork(deps)({ caseId: id })
+
+  const lostImports = await restartImports(deps, await running('importRun'))
+  await forgetOld(deps)
+  return {
+    schedules,
+    triage: lostTriage.length,
+    approvals: lostApprovals.length,
+    cases: lostCases.length,
+    imports: lostImports,
+    evaluations: await nudgeEvaluations(deps)(),
+    exports: await nudgeExports(deps)({}),
+  }
+}
 
 /** Imports whose start was lost between their row and Temporal. */
 async function restartImports(deps: Deps, runs: ReadonlySet<string>): Promise<number> {

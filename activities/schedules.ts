@@ -36,13 +36,21 @@ const every = (interval: string | number, action: ReturnType<typeof scheduled>, 
 export async function wantedSchedules(deps: Deps): Promise<Map<string, Wanted>> {
   const wanted = new Map<string, Wanted>()
   const add = (id: string, paused: boolean, options: Wanted['options']) => wanted.set(id, { id, paused, options })
-  const connectors = await deps.db.selectFrom('connector').selectAll().where('state', 'in', ['active', 'paused']).execute()
+  const connectors = await deps.db
+    .selectFrom('connector')
+    .selectAll()
+    .where('state', 'in', ['active', 'paused'])
+    .execute()
   for (const { id, kind, state, every_seconds } of connectors) {
     const paused = state === 'paused'
     const run = importStart({ connectorId: id, run: 'schedule', kind, why: 'scheduled' })
     add(scheduleId.import(id), paused, every(every_seconds * 1000, scheduled(run), paused, `connector ${id}`))
     // A paused connector is still checked: its recovery resumes it.
-    add(scheduleId.prerequisites(id), false, every(PREREQUISITES_EVERY, scheduled(prerequisiteStart(id, kind)), false, `connector ${id}`))
+    add(
+      scheduleId.prerequisites(id),
+      false,
+      every(PREREQUISITES_EVERY, scheduled(prerequisiteStart(id, kind)), false, `connector ${id}`),
+    )
   }
   const policies = await deps.db.selectFrom('policy').select('id').where('state', '=', 'enabled').execute()
   for (const { id } of policies) {

@@ -5,7 +5,14 @@ import { maskJson } from '../db/masking.ts'
 import { storePrerequisites } from '../db/prerequisites.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, isAppError } from '../domain/errors.ts'
-import { type HumanInput, SIGNALS, type SetupStep, type SetupStepInput, type SetupStepResult, workflowId } from '../domain/processes.ts'
+import {
+  type HumanInput,
+  type SetupStep,
+  type SetupStepInput,
+  type SetupStepResult,
+  SIGNALS,
+  workflowId,
+} from '../domain/processes.ts'
 import type { Mapped } from '../domain/signal.ts'
 import { type ConfiguredConnector, configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
@@ -42,7 +49,9 @@ export const performStep =
     const steps = setup.steps as unknown as Steps
     const missing = NEEDS[step].filter((needed) => steps[needed]?.state !== 'done')
     if (missing.length > 0) {
-      throw new AppError('setup_step_out_of_order', `${step} comes after ${missing.join(', ')}`, { fix: `Perform ${missing[0]} first.` })
+      throw new AppError('setup_step_out_of_order', `${step} comes after ${missing.join(', ')}`, {
+        fix: `Perform ${missing[0]} first.`,
+      })
     }
     let outcome: StepState
     let code: string | undefined
@@ -69,7 +78,8 @@ export const performStep =
         detail: { setup_id: setupId, state: outcome.state, ...(code ? { code } : {}) },
       })
     })
-    if (step === 'activate' && outcome.state === 'done') await applyConnectorSchedules(deps)({ connectorId: setup.connector_id })
+    if (step === 'activate' && outcome.state === 'done')
+      await applyConnectorSchedules(deps)({ connectorId: setup.connector_id })
     return { step, state: outcome.state, ...(code ? { code } : {}) }
   }
 
@@ -88,7 +98,12 @@ async function readSetup(db: Connection, setupId: string) {
 }
 
 async function saveStep(tx: Connection, setupId: string, step: SetupStep, outcome: StepState): Promise<void> {
-  const row = await tx.selectFrom('connector_setup').select('steps').where('id', '=', setupId).forUpdate().executeTakeFirstOrThrow()
+  const row = await tx
+    .selectFrom('connector_setup')
+    .select('steps')
+    .where('id', '=', setupId)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
   const steps = { ...(row.steps as object), [step]: outcome }
   await tx
     .updateTable('connector_setup')
@@ -108,7 +123,8 @@ const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) =
     const outcomes = await runChecks(deps, setup.connector_id, definition, config, before)
     await storePrerequisites(deps.db, setup.connector_id, outcomes)
     const unmet = outcomes.find(({ state }) => state === 'unmet')
-    if (unmet) throw new AppError('permission_missing', `${unmet.checkId}: ${unmet.detail}`, { fix: `See ${unmet.guide}.` })
+    if (unmet)
+      throw new AppError('permission_missing', `${unmet.checkId}: ${unmet.detail}`, { fix: `See ${unmet.guide}.` })
     return { checks: outcomes }
   },
   test: async (deps, setup) => {
@@ -117,7 +133,10 @@ const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) =
   },
   map: async (deps, setup) => {
     const { definition, config } = await configuredConnector(deps.db, deps.vault, setup)
-    return { columns: definition.columns?.(config) ?? [], mapping: definition.delivery === 'push' ? 'from sample' : 'built in' }
+    return {
+      columns: definition.columns?.(config) ?? [],
+      mapping: definition.delivery === 'push' ? 'from sample' : 'built in',
+    }
   },
   dry_run: async (deps, setup) => {
     const { records, configured } = await firstRecords(deps, setup, DRY_RUN_RECORDS)
@@ -128,7 +147,13 @@ const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) =
       const mapped: Mapped = record.unreadable ?? configured.definition.map(record.record, configured.config)
       if (mapped.type === 'rejected') {
         counts.rejected += 1
-        if (rejects.length < SHOWN) rejects.push({ line: record.line, code: mapped.code, cell: mapped.cell ?? null, expected: mapped.expected ?? null })
+        if (rejects.length < SHOWN)
+          rejects.push({
+            line: record.line,
+            code: mapped.code,
+            cell: mapped.cell ?? null,
+            expected: mapped.expected ?? null,
+          })
       } else if (mapped.type === 'ignored') counts.ignored += 1
       else {
         counts[mapped.type === 'fact' ? 'facts' : 'activities'] += 1
@@ -176,7 +201,11 @@ function shownOf(mapped: Exclude<Mapped, { type: 'ignored' | 'rejected' }>): Rec
 }
 
 /** The first records of the sample (push) or of the source itself (pull); stores nothing. */
-async function firstRecords(deps: Deps, setup: Setup, limit: number): Promise<{ records: SourceRecord[]; configured: ConfiguredConnector }> {
+async function firstRecords(
+  deps: Deps,
+  setup: Setup,
+  limit: number,
+): Promise<{ records: SourceRecord[]; configured: ConfiguredConnector }> {
   const configured = await configuredConnector(deps.db, deps.vault, setup)
   const { definition, config } = configured
   if (definition.delivery === 'push' && setup.sample_sha256 === null) {
@@ -189,7 +218,9 @@ async function firstRecords(deps: Deps, setup: Setup, limit: number): Promise<{ 
     until: new Date(),
     seen: async () => new Set(),
     signal: stop.signal,
-    ...(setup.sample_sha256 === null ? {} : { file: await sampleFile(deps, setup.sample_sha256, setup.sample_name_id) }),
+    ...(setup.sample_sha256 === null
+      ? {}
+      : { file: await sampleFile(deps, setup.sample_sha256, setup.sample_name_id) }),
   })
   const records: SourceRecord[] = []
   for await (const page of pages) {
@@ -225,11 +256,25 @@ export const endSetup =
     const sample = await deps.db.transaction().execute(async (tx) => {
       const setup = await readSetup(tx, setupId)
       if (setup.state === 'abandoned') return setup.sample_sha256
-      if (setup.state !== 'open') throw new AppError('state_conflict', `the set-up is ${setup.state}`, { fix: 'Retire the connector instead.' })
-      await tx.updateTable('connector').set({ state: 'retired', secret_id: null }).where('id', '=', setup.connector_id).execute()
+      if (setup.state !== 'open')
+        throw new AppError('state_conflict', `the set-up is ${setup.state}`, { fix: 'Retire the connector instead.' })
+      await tx
+        .updateTable('connector')
+        .set({ state: 'retired', secret_id: null })
+        .where('id', '=', setup.connector_id)
+        .execute()
       if (setup.secret_id !== null) await tx.deleteFrom('sealed_value').where('id', '=', setup.secret_id).execute()
-      await tx.updateTable('connector_setup').set({ state: 'abandoned', updated_at: new Date() }).where('id', '=', setupId).execute()
-      await appendAudit(tx, { staffId: by.staffId, action: 'set-up.abandoned', subjectKind: 'connector', subjectId: setup.connector_id })
+      await tx
+        .updateTable('connector_setup')
+        .set({ state: 'abandoned', updated_at: new Date() })
+        .where('id', '=', setupId)
+        .execute()
+      await appendAudit(tx, {
+        staffId: by.staffId,
+        action: 'set-up.abandoned',
+        subjectKind: 'connector',
+        subjectId: setup.connector_id,
+      })
       return setup.sample_sha256
     })
     if (sample !== null) await deps.spool.drop(sample)

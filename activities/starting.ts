@@ -1,6 +1,6 @@
 /** How each durable process is started: id, queue and the words by which operators recognise it. */
 import type { WorkflowStartOptions } from '@temporalio/client'
-import { SearchAttributeType, defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common'
+import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common'
 import {
   type ApprovalInput,
   type ImportRunInput,
@@ -15,7 +15,9 @@ export const withSearchAttributes = (): boolean => process.env['OPENIRM_SEARCH_A
 type Attribute = keyof typeof SEARCH_ATTRIBUTES
 
 /** Opaque ids for the Temporal UI's filters. */
-export function searchAttributes(values: Partial<Record<Attribute, string>>): { typedSearchAttributes?: TypedSearchAttributes } {
+export function searchAttributes(values: Partial<Record<Attribute, string>>): {
+  typedSearchAttributes?: TypedSearchAttributes
+} {
   if (!withSearchAttributes()) return {}
   const pairs = Object.entries(values).map(([name, value]) => ({
     key: defineSearchAttributeKey(SEARCH_ATTRIBUTES[name as Attribute], SearchAttributeType.KEYWORD),

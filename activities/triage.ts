@@ -4,8 +4,8 @@ import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import type { DismissReason } from '../domain/alert.ts'
 import { AppError } from '../domain/errors.ts'
-import type { PolicyDefinition } from '../policies/template.ts'
 import type { ApprovalInput, ApprovalState, HumanInput, TriageResult } from '../domain/processes.ts'
+import type { PolicyDefinition } from '../policies/template.ts'
 import type { Deps } from './deps.ts'
 
 export interface AlertDecision extends HumanInput {
@@ -80,7 +80,9 @@ async function reopen(
   common: Pick<Parameters<typeof changeAlert>[1], 'alertId' | 'staffId' | 'causeKey' | 'commentId' | 'publicUrl'>,
 ): Promise<AlertVersionResult> {
   if (alert.state !== 'dismissed') {
-    throw new AppError('state_conflict', `the alert is ${alert.state}`, { fix: 'Only a dismissed alert can be reopened.' })
+    throw new AppError('state_conflict', `the alert is ${alert.state}`, {
+      fix: 'Only a dismissed alert can be reopened.',
+    })
   }
   const other = await tx
     .selectFrom('alert')
@@ -193,9 +195,17 @@ export const settleEscalation =
   ({ alertId, approvalId }: SettleInput): Promise<Settled> =>
     deps.db.transaction().execute(async (tx) => {
       const alert = await lockAlert(tx, alertId)
-      const approval = await tx.selectFrom('approval').selectAll().where('id', '=', approvalId).executeTakeFirstOrThrow()
+      const approval = await tx
+        .selectFrom('approval')
+        .selectAll()
+        .where('id', '=', approvalId)
+        .executeTakeFirstOrThrow()
       const causeKey = `approval/${approvalId}`
-      const existing = await tx.selectFrom('case_file').select('id').where('approval_id', '=', approvalId).executeTakeFirst()
+      const existing = await tx
+        .selectFrom('case_file')
+        .select('id')
+        .where('approval_id', '=', approvalId)
+        .executeTakeFirst()
       const repeated = await versionByCause(tx, alertId, causeKey)
       if (repeated) return { ...repeated, caseId: existing?.id ?? null }
       const common = { alertId, staffId: null, causeKey, publicUrl: deps.publicUrl }
@@ -205,7 +215,13 @@ export const settleEscalation =
       const caseId = uuid()
       await tx
         .insertInto('case_file')
-        .values({ id: caseId, person_id: alert.person_id, approval_id: approvalId, state: 'active', assignee_id: alert.assignee_id })
+        .values({
+          id: caseId,
+          person_id: alert.person_id,
+          approval_id: approvalId,
+          state: 'active',
+          assignee_id: alert.assignee_id,
+        })
         .execute()
       const changed = await changeAlert(tx, { ...common, change: 'escalated', set: { state: 'confirmed', caseId } })
       await appendAudit(tx, {

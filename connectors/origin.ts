@@ -20,7 +20,9 @@ const defaultDatabase = (): string =>
   createRequire(import.meta.url).resolve('@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb')
 
 /** Opens the country database once; the answer is a pure function of the address. */
-export async function openOriginLookup(file = process.env['OPENIRM_GEOIP_DB'] ?? defaultDatabase()): Promise<OriginLookup> {
+export async function openOriginLookup(
+  file = process.env['OPENIRM_GEOIP_DB'] ?? defaultDatabase(),
+): Promise<OriginLookup> {
   const reader: Reader<Response> = await open(file)
   const cache = new Map<string, Origin>()
   return (ip) => {

@@ -1,3 +1,4 @@
 /** Every connector kind, one line each. Forms, the redactor, the docs index and the API's enum derive from this list. */
-export { hr } from './hr/connector.ts'
+
 export { amazonS3 } from './amazon-s3/connector.ts'
+export { hr } from './hr/connector.ts'

@@ -30,12 +30,16 @@ export const contentKey = (vault: Vault, content: string): string => asUuid(vaul
 
 /** 64 bits by which one object is told from another without its name. */
 export const objectKey = (vault: Vault, container: string | undefined, object: string): string =>
-  vault.lookupKey('object', `${container ?? ''}\u001f${object}`).readBigInt64BE(0).toString()
+  vault
+    .lookupKey('object', `${container ?? ''}\u001f${object}`)
+    .readBigInt64BE(0)
+    .toString()
 
 const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
 
 /** The extension in lower case, null when there is none. */
-export const extensionOf = (object: string | undefined): string | null => object?.match(EXTENSION)?.[1]?.toLowerCase() ?? null
+export const extensionOf = (object: string | undefined): string | null =>
+  object?.match(EXTENSION)?.[1]?.toLowerCase() ?? null
 
 const UINT53 = (value: number | undefined): number | null =>
   value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null
@@ -108,7 +112,9 @@ export async function mergeActivities(
   if ((corrections.rows[0]?.n ?? 0) > 0) await markSuperseded(tx)
   await markSupersededByEarlier(tx)
 
-  const stored = await sql<{ n: number }>`select coalesce(sum(stored), 0)::int as n from pg_temp.touched_day`.execute(tx)
+  const stored = await sql<{ n: number }>`select coalesce(sum(stored), 0)::int as n from pg_temp.touched_day`.execute(
+    tx,
+  )
   return stored.rows[0]?.n ?? 0
 }
 

@@ -43,7 +43,11 @@ export interface AlertVersionResult {
 }
 
 /** The version that an earlier call with this key made, if any. */
-export async function versionByCause(tx: Connection, alertId: string, causeKey: string): Promise<AlertVersionResult | null> {
+export async function versionByCause(
+  tx: Connection,
+  alertId: string,
+  causeKey: string,
+): Promise<AlertVersionResult | null> {
   const row = await tx
     .selectFrom('alert_version')
     .select(['version', 'state'])
@@ -124,7 +128,12 @@ export async function changeAlert(tx: Connection, input: AlertChangeInput): Prom
 }
 
 /** One version of an alert as destinations receive it; the same bytes whenever it is built. */
-export async function alertEvent(db: Connection, alertId: string, version: number, publicUrl: string): Promise<AlertEvent> {
+export async function alertEvent(
+  db: Connection,
+  alertId: string,
+  version: number,
+  publicUrl: string,
+): Promise<AlertEvent> {
   const row = await db
     .selectFrom('alert_version')
     .innerJoin('alert', 'alert.id', 'alert_version.alert_id')
@@ -191,7 +200,12 @@ export type Contribution = Insight & { evidence: Evidence[] }
 
 /** The contributions of a receipt in their canonical order. */
 export async function readContributions(db: Connection, receiptId: string): Promise<Contribution[]> {
-  const rows = await db.selectFrom('contribution').selectAll().where('receipt_id', '=', receiptId).orderBy('ordinal').execute()
+  const rows = await db
+    .selectFrom('contribution')
+    .selectAll()
+    .where('receipt_id', '=', receiptId)
+    .orderBy('ordinal')
+    .execute()
   return rows.map((row) => ({
     indicatorId: row.indicator_id,
     indicatorVersion: row.indicator_version,
@@ -214,7 +228,9 @@ async function indicatorTitles(db: Connection, contributions: readonly Insight[]
     .select(['id', 'version', 'definition'])
     .where('id', 'in', [...new Set(contributions.map(({ indicatorId }) => indicatorId))])
     .execute()
-  return new Map(rows.map((row) => [`${row.id}@${row.version}`, (row.definition as unknown as { title: string }).title]))
+  return new Map(
+    rows.map((row) => [`${row.id}@${row.version}`, (row.definition as unknown as { title: string }).title]),
+  )
 }
 
 /** What closed alerts of this policy and person were judged on. */

@@ -67,6 +67,11 @@ export async function appendAudit(tx: Connection, event: AuditEvent): Promise<vo
 }
 
 export async function auditHead(db: Connection): Promise<{ seq: number; hash: string }> {
-  const head = await db.selectFrom('audit_entry').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1).executeTakeFirst()
+  const head = await db
+    .selectFrom('audit_entry')
+    .select(['seq', 'hash'])
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst()
   return head ?? { seq: 0, hash: AUDIT_GENESIS }
 }

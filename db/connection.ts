@@ -25,7 +25,10 @@ export interface ConnectOptions {
   onIdleError?: (error: Error) => void
 }
 
-export function createPool(url: string, { max = 10, applicationName = 'openirm', onIdleError }: ConnectOptions = {}): pg.Pool {
+export function createPool(
+  url: string,
+  { max = 10, applicationName = 'openirm', onIdleError }: ConnectOptions = {},
+): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max,

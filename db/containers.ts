@@ -42,7 +42,11 @@ export async function resolveContainers(
       returning sealed_id`.execute(tx)
     const lost = new Set(sealed.map((row) => row.id))
     for (const row of kept.rows) lost.delete(row.sealed_id)
-    if (lost.size > 0) await tx.deleteFrom('sealed_value').where('id', 'in', [...lost]).execute()
+    if (lost.size > 0)
+      await tx
+        .deleteFrom('sealed_value')
+        .where('id', 'in', [...lost])
+        .execute()
   })
   await take(db)
 }

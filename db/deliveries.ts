@@ -28,7 +28,12 @@ export async function enqueueForAll(tx: Connection, event: ExportEvent, subject:
   return destinations.map(({ id }) => id)
 }
 
-async function enqueue(tx: Connection, destinationId: string, event: ExportEvent, subject: DeliverySubject): Promise<number> {
+async function enqueue(
+  tx: Connection,
+  destinationId: string,
+  event: ExportEvent,
+  subject: DeliverySubject,
+): Promise<number> {
   const { last_number: number } = await tx
     .updateTable('destination')
     .set((eb) => ({ last_number: eb('last_number', '+', 1) }))
@@ -54,7 +59,9 @@ async function enqueue(tx: Connection, destinationId: string, event: ExportEvent
 }
 
 /** What a manifest's digest is over: one line per delivery, in order. */
-export const manifestDigest = (deliveries: readonly { number: number; event_id: string; payload_sha256: string }[]): string =>
+export const manifestDigest = (
+  deliveries: readonly { number: number; event_id: string; payload_sha256: string }[],
+): string =>
   sha256(deliveries.map((delivery) => `${delivery.number} ${delivery.event_id} ${delivery.payload_sha256}\n`).join(''))
 
 /** Deliveries from the manifest before (itself included) up to, not including, `before`. */
@@ -130,7 +137,11 @@ export async function nextDeliveries(db: Connection, destinationId: string, limi
     .orderBy('number')
     .limit(limit)
     .execute()
-  return rows.map((row) => ({ number: row.number, attempts: row.attempts, event: JSON.parse(row.payload) as ExportEvent }))
+  return rows.map((row) => ({
+    number: row.number,
+    attempts: row.attempts,
+    event: JSON.parse(row.payload) as ExportEvent,
+  }))
 }
 
 export interface Attempt {

@@ -54,7 +54,9 @@ export async function storeFacts(
     .where('identity_id', 'in', [...new Set(facts.map((row) => row.identityId))])
     .forUpdate()
     .execute()
-  const current = new Map(known.map((row) => [place(row.identity_id, row.natural_key), { id: row.id, content: row.content_key }]))
+  const current = new Map(
+    known.map((row) => [place(row.identity_id, row.natural_key), { id: row.id, content: row.content_key }]),
+  )
   const superseded = new Map<string, string>()
   const fresh: { id: string; row: ResolvedFact; content: string }[] = []
   for (const row of facts) {
@@ -107,7 +109,11 @@ export async function storeFacts(
     tx,
     fresh.flatMap(({ row }) => row.aliasIds.map((aliasId) => ({ identityId: row.identityId, aliasId }))),
   )
-  await rememberNames(tx, vault, fresh.map(({ row }) => row))
+  await rememberNames(
+    tx,
+    vault,
+    fresh.map(({ row }) => row),
+  )
   const owners = joined.length
     ? await tx.selectFrom('identity').select('id').where('person_id', 'in', joined).execute()
     : []

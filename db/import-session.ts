@@ -35,7 +35,8 @@ const STAGING_COLUMNS = [
 export type CopyCell = string | number | boolean | null | undefined | readonly string[]
 
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
-const escapeText = (text: string): string => (/[\\\t\n\r]/.test(text) ? text.replace(/[\\\t\n\r]/g, (c) => ESCAPES[c] as string) : text)
+const escapeText = (text: string): string =>
+  /[\\\t\n\r]/.test(text) ? text.replace(/[\\\t\n\r]/g, (c) => ESCAPES[c] as string) : text
 
 function copyCell(cell: CopyCell): string {
   if (cell === null || cell === undefined) return '\\N'
@@ -47,7 +48,8 @@ function copyCell(cell: CopyCell): string {
 }
 
 /** One line of COPY's text format. A NUL cannot be stored in PostgreSQL text: it is left out. */
-export const copyLine = (cells: readonly CopyCell[]): string => `${cells.map(copyCell).join('\t').replaceAll('\u0000', '')}\n`
+export const copyLine = (cells: readonly CopyCell[]): string =>
+  `${cells.map(copyCell).join('\t').replaceAll('\u0000', '')}\n`
 
 /**
  * A connection of an import's own with typed staging tables that nobody else sees and that a crash leaves no trace of.

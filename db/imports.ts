@@ -65,7 +65,12 @@ export async function openFileImport(
 /** The import of a pull connector that somebody asked for or a Schedule started; `runId` makes a repeated call the same import. */
 export async function openPullImport(
   tx: Connection,
-  { connectorId, source, nominalAt, id = uuid() }: { connectorId: string; source: 'schedule' | 'request'; nominalAt: Date; id?: string },
+  {
+    connectorId,
+    source,
+    nominalAt,
+    id = uuid(),
+  }: { connectorId: string; source: 'schedule' | 'request'; nominalAt: Date; id?: string },
 ): Promise<{ importId: string }> {
   await tx
     .insertInto('import')
@@ -101,7 +106,9 @@ export async function openRedrive(
   const taken = await update.executeTakeFirst()
   const rows = Number(taken.numUpdatedRows)
   if (rows === 0) {
-    throw new AppError('state_conflict', 'no open quarantined row matches', { fix: 'List the open rows of the connector first.' })
+    throw new AppError('state_conflict', 'no open quarantined row matches', {
+      fix: 'List the open rows of the connector first.',
+    })
   }
   return { importId, rows }
 }
@@ -147,7 +154,12 @@ export async function closeImport(
 }
 
 /** Keys of the seen-set that were met before. */
-export async function seenKeys(db: Connection, vault: Vault, connectorId: string, keys: readonly string[]): Promise<Set<string>> {
+export async function seenKeys(
+  db: Connection,
+  vault: Vault,
+  connectorId: string,
+  keys: readonly string[],
+): Promise<Set<string>> {
   if (keys.length === 0) return new Set()
   const hashed = new Map(keys.map((key) => [vault.lookupKey(`seen/${connectorId}`, key).toString('hex'), key]))
   const found = await sql<{ key_hash: Buffer }>`

@@ -25,9 +25,9 @@ function parse(text: string, where: string): KeyRing {
   let json: unknown
   try {
     json = JSON.parse(text)
-  } catch (cause) {
+  } catch {
+    // The parser's own error would quote the text, and the text is a key.
     throw new AppError('key_missing', `the key ring in ${where} is not JSON`, {
-      cause: new Error('not JSON'),
       fix: 'Restore the key ring from your backup; without it sealed values cannot be opened.',
     })
   }

@@ -24,7 +24,11 @@ export async function maskTexts(db: Connection, vault: Vault, texts: readonly st
     .selectFrom('name_token')
     .innerJoin('person', 'person.id', 'name_token.person_id')
     .select(['name_token.token_key', 'person.pseudonym'])
-    .where('token_key', 'in', [...new Set(keys.values())].map((key) => Buffer.from(key, 'hex')))
+    .where(
+      'token_key',
+      'in',
+      [...new Set(keys.values())].map((key) => Buffer.from(key, 'hex')),
+    )
     .orderBy('person.id')
     .execute()
   const pseudonyms = new Map<string, string>()

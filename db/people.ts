@@ -31,7 +31,9 @@ export async function resolveIdentities(
     if (!cache.has(text)) wanted.set(text, identifier)
   }
   if (wanted.size === 0) return
-  const keys = new Map([...wanted].map(([text, identifier]) => [text, vault.lookupKey(`identity/${identifier.scheme}`, text)]))
+  const keys = new Map(
+    [...wanted].map(([text, identifier]) => [text, vault.lookupKey(`identity/${identifier.scheme}`, text)]),
+  )
   const take = async (tx: Connection) => {
     const missing = [...wanted.keys()].filter((text) => !cache.has(text))
     if (missing.length === 0) return
@@ -73,7 +75,14 @@ export async function resolveIdentities(
       // Somebody else created the same account meanwhile: theirs stays.
       await tx.deleteFrom('person').where('id', 'in', orphans).execute()
       const lost = sealed.filter((_, index) => !kept.has(idOf.get(people[index]?.uid ?? '') as number))
-      await tx.deleteFrom('sealed_value').where('id', 'in', lost.map((row) => row.id)).execute()
+      await tx
+        .deleteFrom('sealed_value')
+        .where(
+          'id',
+          'in',
+          lost.map((row) => row.id),
+        )
+        .execute()
     }
     const tokens = unknown.flatMap(([, identifier], index) => {
       const personId = idOf.get(people[index]?.uid ?? '') as number
@@ -132,7 +141,11 @@ export async function joinIdentities(
   // A token of the emptied person would make the name ambiguous for ever.
   await tx
     .deleteFrom('name_token')
-    .where('person_id', 'in', moved.rows.map((row) => row.from_person))
+    .where(
+      'person_id',
+      'in',
+      moved.rows.map((row) => row.from_person),
+    )
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('identity').select('id').whereRef('identity.person_id', '=', 'name_token.person_id'))),
     )
@@ -143,10 +156,17 @@ export async function joinIdentities(
 const PARAMETERS_AT_MOST = 30_000
 
 /** Inserts rows in as few statements as the protocol's parameter limit allows. */
-export async function insertMany(tx: Connection, table: 'sealed_value' | 'quarantined_row', rows: readonly any[]): Promise<void> {
+export async function insertMany(
+  tx: Connection,
+  table: 'sealed_value' | 'quarantined_row',
+  rows: readonly any[],
+): Promise<void> {
   if (rows.length === 0) return
   const perStatement = Math.max(1, Math.floor(PARAMETERS_AT_MOST / Object.keys(rows[0] as object).length))
   for (let from = 0; from < rows.length; from += perStatement) {
-    await tx.insertInto(table).values(rows.slice(from, from + perStatement)).execute()
+    await tx
+      .insertInto(table)
+      .values(rows.slice(from, from + perStatement))
+      .execute()
   }
 }

@@ -13,14 +13,20 @@ export interface CheckOutcome {
 }
 
 /** Stores the outcomes of checks; `since` moves only when a state changes. */
-export async function storePrerequisites(tx: Connection, connectorId: string, outcomes: readonly CheckOutcome[]): Promise<void> {
+export async function storePrerequisites(
+  tx: Connection,
+  connectorId: string,
+  outcomes: readonly CheckOutcome[],
+): Promise<void> {
   for (const outcome of outcomes) {
     await sql`
       insert into prerequisite_status (connector_id, check_id, state, code, detail, since, checked_at)
       values (${connectorId}, ${outcome.checkId}, ${outcome.state}, ${outcome.code}, ${outcome.detail}, now(), now())
       on conflict (connector_id, check_id) do update set
         since = case when prerequisite_status.state = excluded.state then prerequisite_status.since else excluded.since end,
-        state = excluded.state, code = excluded.code, detail = excluded.detail, checked_at = excluded.checked_at`.execute(tx)
+        state = excluded.state, code = excluded.code, detail = excluded.detail, checked_at = excluded.checked_at`.execute(
+      tx,
+    )
   }
 }
 
@@ -46,7 +52,9 @@ export async function bookBlindness(
             guide: outcome.guide,
             from_at: new Date(),
           })
-          .onConflict((conflict) => conflict.columns(['policy_id', 'connector_id', 'check_id']).where('to_at', 'is', null).doNothing())
+          .onConflict((conflict) =>
+            conflict.columns(['policy_id', 'connector_id', 'check_id']).where('to_at', 'is', null).doNothing(),
+          )
           .execute()
       }
     } else if (outcome.state === 'met') {
@@ -65,7 +73,11 @@ export async function bookBlindness(
  * Pauses an active connector for an unmet check, and resumes one that a check had paused once none is unmet. A pause
  * by staff is theirs to end. Returns the state afterwards.
  */
-export async function pauseOrResume(tx: Connection, connectorId: string, outcomes: readonly CheckOutcome[]): Promise<string> {
+export async function pauseOrResume(
+  tx: Connection,
+  connectorId: string,
+  outcomes: readonly CheckOutcome[],
+): Promise<string> {
   const connector = await tx
     .selectFrom('connector')
     .select(['state', 'pause_reason'])
@@ -75,7 +87,13 @@ export async function pauseOrResume(tx: Connection, connectorId: string, outcome
   const unmet = outcomes.find(({ state }) => state === 'unmet')
   const pausedByCheck = (connector.pause_reason as { by?: string } | null)?.by === 'prerequisite'
   if (unmet && connector.state === 'active') {
-    const reason = { by: 'prerequisite', check: unmet.checkId, code: unmet.code, detail: unmet.detail, guide: unmet.guide }
+    const reason = {
+      by: 'prerequisite',
+      check: unmet.checkId,
+      code: unmet.code,
+      detail: unmet.detail,
+      guide: unmet.guide,
+    }
     await tx
       .updateTable('connector')
       .set((eb) => ({ state: 'paused', pause_reason: JSON.stringify(reason), revision: eb('revision', '+', 1) }))
@@ -96,7 +114,12 @@ export async function pauseOrResume(tx: Connection, connectorId: string, outcome
       .set((eb) => ({ state: 'active', pause_reason: null, revision: eb('revision', '+', 1) }))
       .where('id', '=', connectorId)
       .execute()
-    await appendAudit(tx, { staffId: null, action: 'connector.resumed', subjectKind: 'connector', subjectId: connectorId })
+    await appendAudit(tx, {
+      staffId: null,
+      action: 'connector.resumed',
+      subjectKind: 'connector',
+      subjectId: connectorId,
+    })
     return 'active'
   }
   return connector.state

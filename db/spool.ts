@@ -34,7 +34,10 @@ export class Spool {
   /** Reads the source to its end and keeps it. Throws body_too_large past `maxBytes`, leaving nothing behind. */
   async put(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Spooled> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    const temporary = path.join(this.#folder, `${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2)}.part`)
+    const temporary = path.join(
+      this.#folder,
+      `${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2)}.part`,
+    )
     const file = await open(temporary, 'wx', 0o600)
     const hash = createHash('sha256')
     let bytes = 0

@@ -91,7 +91,11 @@ export function sealedRow(vault: Vault, purpose: SealedPurpose, plaintext: Uint8
 /** Opens sealed values by id; ids that do not exist are absent from the answer. */
 export async function openSealed(db: Connection, vault: Vault, ids: readonly string[]): Promise<Map<string, Buffer>> {
   if (ids.length === 0) return new Map()
-  const rows = await db.selectFrom('sealed_value').selectAll().where('id', 'in', [...new Set(ids)]).execute()
+  const rows = await db
+    .selectFrom('sealed_value')
+    .selectAll()
+    .where('id', 'in', [...new Set(ids)])
+    .execute()
   return new Map(rows.map((row) => [row.id, vault.open(contextOf(row.purpose as SealedPurpose, row.id), row)]))
 }
 
@@ -113,7 +117,11 @@ export async function resealAll(db: Connection, vault: Vault, batch = 500): Prom
         .execute()
       for (const row of rows) {
         const context = contextOf(row.purpose as SealedPurpose, row.id)
-        await tx.updateTable('sealed_value').set(vault.seal(context, vault.open(context, row))).where('id', '=', row.id).execute()
+        await tx
+          .updateTable('sealed_value')
+          .set(vault.seal(context, vault.open(context, row)))
+          .where('id', '=', row.id)
+          .execute()
       }
       return rows.length
     })

@@ -39,8 +39,12 @@ export function parseSettings<S extends z.ZodType>(config: S, values: Record<str
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   const field = issue?.path.join('.') || (issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : '')
-  throw new AppError('settings_invalid', `the settings do not fit: ${issue?.code ?? 'invalid'} at ${field || 'the top'}`, {
-    field,
-    fix: 'See the form of this kind for the fields and their limits.',
-  })
+  throw new AppError(
+    'settings_invalid',
+    `the settings do not fit: ${issue?.code ?? 'invalid'} at ${field || 'the top'}`,
+    {
+      field,
+      fix: 'See the form of this kind for the fields and their limits.',
+    },
+  )
 }

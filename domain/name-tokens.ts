@@ -10,7 +10,18 @@ const ADDRESS = /[\p{L}\p{N}\p{M}._%+'-]+@[\p{L}\p{N}.-]+\.[\p{L}]{2,}/gu
 /** A single word shorter than this would hide ordinary text. */
 const MIN_SINGLE = 3
 /** Account names that stand for a function, not for somebody. */
-const COMMON = new Set(['admin', 'administrator', 'backup', 'root', 'info', 'service', 'support', 'system', 'test', 'user'])
+const COMMON = new Set([
+  'admin',
+  'administrator',
+  'backup',
+  'root',
+  'info',
+  'service',
+  'support',
+  'system',
+  'test',
+  'user',
+])
 const MAX_WORDS = 3
 
 export const normaliseToken = (text: string): string => text.normalize('NFC').toLowerCase()
@@ -18,11 +29,13 @@ export const normaliseToken = (text: string): string => text.normalize('NFC').to
 const wordsOf = (text: string): string[] => normaliseToken(text).match(WORD) ?? []
 
 const usable = (words: readonly string[]): boolean =>
-  words.length > 1 || (words.length === 1 && (words[0] as string).length >= MIN_SINGLE && !COMMON.has(words[0] as string))
+  words.length > 1 ||
+  (words.length === 1 && (words[0] as string).length >= MIN_SINGLE && !COMMON.has(words[0] as string))
 
 /** Tokens by which an account is recognised in text. */
 export function tokensOfIdentifier({ scheme, value }: Identifier): string[] {
-  if (scheme === 'aws_principal') return tokensOfIdentifier({ scheme: 'user_name', value: value.split(/[/:]/).at(-1) ?? '' })
+  if (scheme === 'aws_principal')
+    return tokensOfIdentifier({ scheme: 'user_name', value: value.split(/[/:]/).at(-1) ?? '' })
   const tokens: string[] = []
   const [local = value, domain] = scheme === 'address' ? value.split('@') : [value]
   if (domain) tokens.push(normaliseToken(value))
@@ -59,7 +72,12 @@ export interface TextSpan {
 export function candidateSpans(text: string): TextSpan[] {
   const spans: TextSpan[] = []
   for (const match of text.matchAll(ADDRESS)) {
-    spans.push({ start: match.index, end: match.index + match[0].length, token: normaliseToken(match[0]), isAddress: true })
+    spans.push({
+      start: match.index,
+      end: match.index + match[0].length,
+      token: normaliseToken(match[0]),
+      isAddress: true,
+    })
   }
   const words = [...text.matchAll(WORD)].map((match) => ({
     start: match.index,
@@ -71,7 +89,12 @@ export function candidateSpans(text: string): TextSpan[] {
       const run = words.slice(from, from + count)
       if (!usable(run.map((word) => word.token))) continue
       const [first, last] = [run[0] as (typeof words)[0], run.at(-1) as (typeof words)[0]]
-      spans.push({ start: first.start, end: last.end, token: run.map((word) => word.token).join(' '), isAddress: false })
+      spans.push({
+        start: first.start,
+        end: last.end,
+        token: run.map((word) => word.token).join(' '),
+        isAddress: false,
+      })
     }
   }
   return spans

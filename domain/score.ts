@@ -45,8 +45,10 @@ export function weightOf(baseWeight: number, boosters: readonly Pick<Booster, 'i
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** The order in which insights are multiplied and listed: by day, then by indicator. */
-export const byDayAndIndicator = (a: Pick<Insight, 'day' | 'indicatorId'>, b: Pick<Insight, 'day' | 'indicatorId'>): number =>
-  compare(a.day, b.day) || compare(a.indicatorId, b.indicatorId)
+export const byDayAndIndicator = (
+  a: Pick<Insight, 'day' | 'indicatorId'>,
+  b: Pick<Insight, 'day' | 'indicatorId'>,
+): number => compare(a.day, b.day) || compare(a.indicatorId, b.indicatorId)
 
 /** An alert's score, 0..100 with one decimal: 100 × (1 − Π(1 − p)). Bounded, monotone, free of order. 0 for no insights. */
 export function scoreOf(insights: readonly Pick<Insight, 'day' | 'indicatorId' | 'weight'>[]): number {
@@ -77,7 +79,9 @@ export function withoutSpent<I extends SpentInsight>(insights: readonly I[], spe
     const key = `${indicatorId}\u001f${day}`
     judged.set(key, Math.max(judged.get(key) ?? Number.NEGATIVE_INFINITY, value))
   }
-  return insights.filter((insight) => insight.value > (judged.get(`${insight.indicatorId}\u001f${insight.day}`) ?? Number.NEGATIVE_INFINITY))
+  return insights.filter(
+    (insight) => insight.value > (judged.get(`${insight.indicatorId}\u001f${insight.day}`) ?? Number.NEGATIVE_INFINITY),
+  )
 }
 
 /** What makes a person active for a policy. */
@@ -112,7 +116,10 @@ export interface Evidence {
 }
 
 /** Everything that the receipt's hash is over, in canonical order. */
-export const receiptDocument = (frame: ReceiptFrame, contributions: readonly (Insight & { evidence: readonly Evidence[] })[]) => ({
+export const receiptDocument = (
+  frame: ReceiptFrame,
+  contributions: readonly (Insight & { evidence: readonly Evidence[] })[],
+) => ({
   ...frame,
   contributions: [...contributions].sort(byDayAndIndicator).map((contribution) => ({
     indicatorId: contribution.indicatorId,

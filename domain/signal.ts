@@ -163,7 +163,8 @@ export interface Rejected {
 
 /** Reason codes of quarantined rows: code → what it says and how to mend it. */
 export const REJECTION_CODES = {
-  column_count: 'The row has another number of cells than the header. Mend the file, or quote cells that hold the separator.',
+  column_count:
+    'The row has another number of cells than the header. Mend the file, or quote cells that hold the separator.',
   date_invalid: 'The cell is not a date in the expected form. Correct the date format in the mapping, or the cell.',
   encoding_invalid: 'The row holds bytes that are not valid in the file encoding. Save the file as UTF-8.',
   event_id_missing: 'The record has no id of its own, so a repetition could not be recognised.',

@@ -35,7 +35,10 @@ export function compilePredicate(predicate: Predicate): RawBuilder<boolean> {
 }
 
 const join = (parts: readonly Predicate[], by: ' and ' | ' or '): RawBuilder<boolean> =>
-  sql`(${sql.join(parts.map((part) => sql`(${compilePredicate(part)})`), sql.raw(by))})`
+  sql`(${sql.join(
+    parts.map((part) => sql`(${compilePredicate(part)})`),
+    sql.raw(by),
+  )})`
 
 /** Machine accounts never count, and a record that was corrected counts no longer. */
 const COUNTS = sql`a.superseded_by is null and a.actor_kind <> 'service'`
@@ -52,13 +55,19 @@ const touchedActivities = (touched: string) => sql`
  * Recomputes the rollups of the touched person-days for all indicators in one pass over their activities. Never adds
  * to what is there, so that any order and repetition of imports ends in the same rollups.
  */
-export async function recomputeRollups(tx: Connection, indicators: readonly ActiveIndicator[], touched: string): Promise<void> {
+export async function recomputeRollups(
+  tx: Connection,
+  indicators: readonly ActiveIndicator[],
+  touched: string,
+): Promise<void> {
   await sql`
     delete from indicator_day using (select distinct identity_id, day from ${sql.raw(touched)}) t
     where indicator_day.identity_id = t.identity_id and indicator_day.day = t.day
       and indicator_day.indicator_id = any (${indicators.map(rollupKey)}::text[])`.execute(tx)
   if (indicators.length === 0) return
-  const hits = indicators.map((indicator) => sql`(${rollupKey(indicator)}::text, (${compilePredicate(indicator.where)}))`)
+  const hits = indicators.map(
+    (indicator) => sql`(${rollupKey(indicator)}::text, (${compilePredicate(indicator.where)}))`,
+  )
   await sql`
     insert into indicator_day (identity_id, day, indicator_id, count, objects, items, bytes, first_at, last_at)
     select a.identity_id, t.day, hit.indicator_id, count(*), count(distinct a.object_key),
@@ -88,7 +97,9 @@ export async function recomputeSeen(tx: Connection, touched: string): Promise<vo
 /** Recomputes one indicator over all history, month by month: after it was added or changed. */
 export async function rebuildRollup(db: Connection, indicator: ActiveIndicator): Promise<void> {
   const months = await sql<{ month: string }>`
-    select distinct to_char(date_trunc('month', at at time zone 'UTC'), 'YYYY-MM-DD') as month from activity order by 1`.execute(db)
+    select distinct to_char(date_trunc('month', at at time zone 'UTC'), 'YYYY-MM-DD') as month from activity order by 1`.execute(
+    db,
+  )
   for (const { month } of months.rows) {
     await db.transaction().execute(async (tx) => {
       await sql`
@@ -105,7 +116,12 @@ export async function rebuildRollup(db: Connection, indicator: ActiveIndicator):
 const KEYS_AT_MOST = 20
 
 /** Down to event, import and file: which activities of a person's day an indicator counted. */
-export async function evidenceOf(tx: Connection, indicator: ActiveIndicator, identityIds: readonly number[], day: string): Promise<Evidence[]> {
+export async function evidenceOf(
+  tx: Connection,
+  indicator: ActiveIndicator,
+  identityIds: readonly number[],
+  day: string,
+): Promise<Evidence[]> {
   const { measure } = indicator
   const firstSeen =
     measure.of === 'first_seen'

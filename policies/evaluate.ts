@@ -31,7 +31,11 @@ export async function evaluatePeople(tx: Connection, input: EvaluateInput): Prom
   const activations = await openWindows(tx, input)
   if (activations.size === 0) return []
   const personIds = [...activations.keys()]
-  const identities = await tx.selectFrom('identity').select(['id', 'person_id']).where('person_id', 'in', personIds).execute()
+  const identities = await tx
+    .selectFrom('identity')
+    .select(['id', 'person_id'])
+    .where('person_id', 'in', personIds)
+    .execute()
   const rollups = await readRollups(tx, [...input.indicators.values()], activations)
   const firsts = await readFirstSeen(tx, activations)
   const confirmed = await previouslyConfirmed(tx, personIds)
@@ -50,7 +54,10 @@ export async function evaluatePeople(tx: Connection, input: EvaluateInput): Prom
 // --- triggers ---------------------------------------------------------------------------------------------------
 
 /** The trigger whose window is open at `asOf`, per person; the earliest one where several are. */
-async function openWindows(tx: Connection, { definition, personIds, asOf }: EvaluateInput): Promise<Map<number, Activation>> {
+async function openWindows(
+  tx: Connection,
+  { definition, personIds, asOf }: EvaluateInput,
+): Promise<Map<number, Activation>> {
   const { triggers, windows } = definition.settings
   const today = dayOf(asOf)
   let query = tx
@@ -124,8 +131,20 @@ const EMPTY_FIRSTS: Firsts = { since: null, values: new Map() }
 /** Longest baseline that an indicator may ask for. */
 const BASELINE_DAYS = 90
 
-async function readRollups(tx: Connection, indicators: readonly IndicatorDefinition[], activations: ReadonlyMap<number, Activation>): Promise<Map<number, Rollups>> {
-  const rows = await sql<{ person_id: number; indicator_id: string; day: string; count: number; objects: number; items: number; bytes: number }>`
+async function readRollups(
+  tx: Connection,
+  indicators: readonly IndicatorDefinition[],
+  activations: ReadonlyMap<number, Activation>,
+): Promise<Map<number, Rollups>> {
+  const rows = await sql<{
+    person_id: number
+    indicator_id: string
+    day: string
+    count: number
+    objects: number
+    items: number
+    bytes: number
+  }>`
     select identity.person_id, r.indicator_id, r.day, sum(r.count) as count, sum(r.objects) as objects,
            sum(r.items) as items, sum(r.bytes) as bytes
     from unnest(${[...activations.keys()]}::bigint[], ${[...activations.values()].map((a) => addDays(a.fromDay, -BASELINE_DAYS))}::date[],
@@ -147,7 +166,10 @@ async function readRollups(tx: Connection, indicators: readonly IndicatorDefinit
   return people
 }
 
-async function readFirstSeen(tx: Connection, activations: ReadonlyMap<number, Activation>): Promise<Map<number, Firsts>> {
+async function readFirstSeen(
+  tx: Connection,
+  activations: ReadonlyMap<number, Activation>,
+): Promise<Map<number, Firsts>> {
   const rows = await sql<{ person_id: number; dimension: string; day: string; n: number }>`
     select person_id, dimension, (first_at at time zone 'UTC')::date as day, count(*)::int as n
     from (
@@ -195,7 +217,12 @@ interface History {
 type Draft = Omit<Insight, 'boosters' | 'weight'> & { unusual: Booster | null }
 
 /** The tier that one indicator finds for somebody on one day; null for none. What the examples of its file are run by. */
-export async function tierOn(tx: Connection, indicator: IndicatorDefinition, personId: number, day: string): Promise<Severity | null> {
+export async function tierOn(
+  tx: Connection,
+  indicator: IndicatorDefinition,
+  personId: number,
+  day: string,
+): Promise<Severity | null> {
   const window: Activation = { kind: 'resignation', factId: '', day, fromDay: day, toDay: day }
   const activations = new Map([[personId, window]])
   const rollups = (await readRollups(tx, [indicator], activations)).get(personId) ?? new Map()
@@ -257,14 +284,19 @@ interface Measured {
 }
 
 /** What an indicator measured on each day of the window. */
-function* measure(indicator: IndicatorDefinition, window: Pick<Activation, 'fromDay' | 'toDay'>, history: History): Generator<[string, Measured]> {
+function* measure(
+  indicator: IndicatorDefinition,
+  window: Pick<Activation, 'fromDay' | 'toDay'>,
+  history: History,
+): Generator<[string, Measured]> {
   const { measure: how } = indicator
   const inWindow = (day: string) => day >= window.fromDay && day <= window.toDay
   if (how.of === 'first_seen') {
     // Only on days on which the indicator's own predicate was true at all.
     const active = history.rollups.get(rollupKey(indicator))
     for (const [day, value] of history.firsts.values.get(how.dimension) ?? []) {
-      if (inWindow(day) && active?.has(day) && historyDays(history, day) >= how.historyDays) yield [day, { value, usual: null }]
+      if (inWindow(day) && active?.has(day) && historyDays(history, day) >= how.historyDays)
+        yield [day, { value, usual: null }]
     }
     return
   }
@@ -287,7 +319,13 @@ const historyDays = (history: History, day: string): number =>
   history.firsts.since === null ? 0 : daysBetween(history.firsts.since, day)
 
 /** The person's own daily mean over the days before, days without activity included; null without any day before. */
-function ownMean(history: History, indicator: IndicatorDefinition, base: keyof DayTotals, day: string, days: number): number | null {
+function ownMean(
+  history: History,
+  indicator: IndicatorDefinition,
+  base: keyof DayTotals,
+  day: string,
+  days: number,
+): number | null {
   const span = Math.min(days, historyDays(history, day))
   if (span < 1) return null
   const from = addDays(day, -span)
@@ -298,15 +336,25 @@ function ownMean(history: History, indicator: IndicatorDefinition, base: keyof D
   return sum / span
 }
 
-function unusualBooster(input: EvaluateInput, indicator: IndicatorDefinition, day: string, history: History): Booster | null {
+function unusualBooster(
+  input: EvaluateInput,
+  indicator: IndicatorDefinition,
+  day: string,
+  history: History,
+): Booster | null {
   const { unusual } = input.definition.settings.boosters
   const { measure: how } = indicator
   // An indicator that already compares with the usual would count the same thing twice.
-  if (how.of === 'first_seen' || how.of === 'times_usual' || historyDays(history, day) < unusual.historyDays) return null
+  if (how.of === 'first_seen' || how.of === 'times_usual' || historyDays(history, day) < unusual.historyDays)
+    return null
   const mean = ownMean(history, indicator, how.of, day, 30)
   const value = history.rollups.get(rollupKey(indicator))?.get(day)?.[how.of] ?? 0
   if (mean === null || value < unusual.times * Math.max(mean, 1)) return null
-  return { id: 'unusual', weight: unusual.weight, because: `This person's own daily mean before was ${oneDecimal(mean)} ${indicator.unit}.` }
+  return {
+    id: 'unusual',
+    weight: unusual.weight,
+    because: `This person's own daily mean before was ${oneDecimal(mean)} ${indicator.unit}.`,
+  }
 }
 
 const word = (says: string, values: { value: number; unit: string; usual: number | null }): string =>

@@ -63,7 +63,9 @@ async function inTransactionTakenBack<T>(db: Database, work: (tx: Connection) =>
 async function insertSomebody(tx: Connection): Promise<{ personId: number; identityId: number }> {
   const sealedId = uuid()
   await sql`insert into sealed_value (id, purpose, key_id, nonce, ciphertext)
-    values (${sealedId}, 'identity', 'example', decode(repeat('00', 12), 'hex'), decode(repeat('00', 16), 'hex'))`.execute(tx)
+    values (${sealedId}, 'identity', 'example', decode(repeat('00', 12), 'hex'), decode(repeat('00', 16), 'hex'))`.execute(
+    tx,
+  )
   const person = await tx
     .insertInto('person')
     .values({ uid: uuid(), pseudonym: `example-${sealedId}` })

@@ -6,7 +6,10 @@ export type Predicate =
   | { all: Predicate[] }
   | { any: Predicate[] }
   | { not: Predicate }
-  | { field: 'verb' | 'native_event' | 'outcome' | 'actor_kind' | 'audience_after' | 'object_ext' | 'origin_country'; in: string[] }
+  | {
+      field: 'verb' | 'native_event' | 'outcome' | 'actor_kind' | 'audience_after' | 'object_ext' | 'origin_country'
+      in: string[]
+    }
   | { field: 'destination_is_external'; is: boolean }
   | { field: 'flags'; contains: string }
   | { field: 'size_bytes'; atLeast: number }
@@ -51,7 +54,11 @@ export const predicate: z.ZodType<Predicate> = z.lazy(() =>
   ]),
 ) as z.ZodType<Predicate>
 
-const tiered = z.strictObject({ low: z.number().positive(), medium: z.number().positive(), high: z.number().positive() })
+const tiered = z.strictObject({
+  low: z.number().positive(),
+  medium: z.number().positive(),
+  high: z.number().positive(),
+})
 const ascending = tiered.refine(({ low, medium, high }) => low <= medium && medium <= high, 'low ≤ medium ≤ high')
 const weights = tiered.refine(
   ({ low, medium, high }) => low <= medium && medium <= high && high < 1,
@@ -96,7 +103,11 @@ export const indicatorSchema = z
     measure: z.union([
       z.strictObject({ of: z.enum(['count', 'objects', 'items', 'bytes']) }),
       /** Values of a dimension met for the first time that day by somebody with so many days of history. */
-      z.strictObject({ of: z.literal('first_seen'), dimension: z.enum(['container', 'network', 'country']), historyDays: z.int().min(1).max(90) }),
+      z.strictObject({
+        of: z.literal('first_seen'),
+        dimension: z.enum(['container', 'network', 'country']),
+        historyDays: z.int().min(1).max(90),
+      }),
       /** How many times the person's own daily mean of the days before, once the day itself reaches `floor`. */
       z.strictObject({
         of: z.literal('times_usual'),
@@ -120,9 +131,12 @@ export const indicatorSchema = z
       )
       .min(2),
   })
-  .refine(({ examples }) => examples.some(({ finds }) => finds === null) && examples.some(({ finds }) => finds !== null), {
-    message: 'examples show one that is found and one that is not',
-    path: ['examples'],
-  })
+  .refine(
+    ({ examples }) => examples.some(({ finds }) => finds === null) && examples.some(({ finds }) => finds !== null),
+    {
+      message: 'examples show one that is found and one that is not',
+      path: ['examples'],
+    },
+  )
 
 export type IndicatorDefinition = z.output<typeof indicatorSchema>

@@ -7,7 +7,13 @@ import { sha256 } from '../db/hash.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
 import { type IndicatorDefinition, indicatorSchema } from './indicator.ts'
-import { type PolicyDefinition, type PolicyTemplate, policyDefinition, policySettings, templateSchema } from './template.ts'
+import {
+  type PolicyDefinition,
+  type PolicyTemplate,
+  policyDefinition,
+  policySettings,
+  templateSchema,
+} from './template.ts'
 
 const builtInIndicators = path.join(import.meta.dirname, 'indicators')
 const builtInTemplates = path.join(import.meta.dirname, 'templates')
@@ -23,10 +29,14 @@ function readYaml<S extends z.ZodType>(file: string, schema: S, code: ErrorCode)
   const parsed = schema.safeParse(document)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  throw new AppError(code, `${path.basename(file)}: ${issue?.message ?? 'invalid'} at ${issue?.path.join('.') || 'the top'}`, {
-    field: issue?.path.join('.'),
-    fix: 'See docs/guides/policies.md for the fields of the file.',
-  })
+  throw new AppError(
+    code,
+    `${path.basename(file)}: ${issue?.message ?? 'invalid'} at ${issue?.path.join('.') || 'the top'}`,
+    {
+      field: issue?.path.join('.'),
+      fix: 'See docs/guides/policies.md for the fields of the file.',
+    },
+  )
 }
 
 const yamlFiles = (directory: string): string[] =>
@@ -37,7 +47,9 @@ const yamlFiles = (directory: string): string[] =>
 
 function named<T extends { id: string }>(file: string, definition: T, code: ErrorCode): T {
   if (`${definition.id}.yaml` !== path.basename(file)) {
-    throw new AppError(code, `${path.basename(file)} holds ${definition.id}`, { fix: `Name the file ${definition.id}.yaml.` })
+    throw new AppError(code, `${path.basename(file)} holds ${definition.id}`, {
+      fix: `Name the file ${definition.id}.yaml.`,
+    })
   }
   return definition
 }
@@ -48,7 +60,9 @@ export function loadIndicators(ownDirectory?: string): Map<string, IndicatorDefi
   for (const file of [...yamlFiles(builtInIndicators), ...(ownDirectory ? yamlFiles(ownDirectory) : [])]) {
     const indicator = named(file, readYaml(file, indicatorSchema, 'indicator_invalid'), 'indicator_invalid')
     if (loaded.has(indicator.id)) {
-      throw new AppError('indicator_invalid', `${path.basename(file)}: the id ${indicator.id} is taken`, { fix: 'Choose another id.' })
+      throw new AppError('indicator_invalid', `${path.basename(file)}: the id ${indicator.id} is taken`, {
+        fix: 'Choose another id.',
+      })
     }
     loaded.set(indicator.id, indicator)
   }
@@ -80,9 +94,13 @@ export async function syncIndicators(tx: Connection, indicators: Iterable<Indica
       .execute()
     const same = stored.find(({ version }) => version === indicator.version)
     if (same && same.sha256 !== hash) {
-      throw new AppError('indicator_invalid', `indicator ${indicator.id} differs from its stored version ${indicator.version}`, {
-        fix: `Set version: ${(stored[0]?.version ?? 0) + 1} in its file.`,
-      })
+      throw new AppError(
+        'indicator_invalid',
+        `indicator ${indicator.id} differs from its stored version ${indicator.version}`,
+        {
+          fix: `Set version: ${(stored[0]?.version ?? 0) + 1} in its file.`,
+        },
+      )
     }
     if (same) continue
     await tx
@@ -95,7 +113,10 @@ export async function syncIndicators(tx: Connection, indicators: Iterable<Indica
 }
 
 /** The stored definition of every pinned indicator, thresholds of the policy applied, by id. */
-export async function pinnedIndicators(db: Connection, definition: PolicyDefinition): Promise<Map<string, IndicatorDefinition>> {
+export async function pinnedIndicators(
+  db: Connection,
+  definition: PolicyDefinition,
+): Promise<Map<string, IndicatorDefinition>> {
   const found = new Map<string, IndicatorDefinition>()
   for (const pin of definition.indicators) {
     const row = await db
@@ -136,7 +157,10 @@ export async function activeIndicators(db: Connection): Promise<IndicatorDefinit
 }
 
 /** The first version of a policy made from a template: its settings, its indicators at their newest version. */
-export function definitionFrom(template: PolicyTemplate, indicators: ReadonlyMap<string, IndicatorDefinition>): PolicyDefinition {
+export function definitionFrom(
+  template: PolicyTemplate,
+  indicators: ReadonlyMap<string, IndicatorDefinition>,
+): PolicyDefinition {
   const settings = policySettings.parse(
     Object.fromEntries(Object.keys(policySettings.shape).map((name) => [name, template[name as keyof PolicyTemplate]])),
   )

@@ -1,18 +1,22 @@
 import { z } from 'zod'
 
-const hours = z.int().min(1).max(24 * 60)
-const clock = z.strictObject({ remindAfterHours: hours, overdueAfterHours: hours }).refine(
-  ({ remindAfterHours, overdueAfterHours }) => remindAfterHours <= overdueAfterHours,
-  'a reminder comes before the alert is overdue',
-)
+const hours = z
+  .int()
+  .min(1)
+  .max(24 * 60)
+const clock = z
+  .strictObject({ remindAfterHours: hours, overdueAfterHours: hours })
+  .refine(
+    ({ remindAfterHours, overdueAfterHours }) => remindAfterHours <= overdueAfterHours,
+    'a reminder comes before the alert is overdue',
+  )
 const share = z.number().gt(0).lt(1)
 
 /** What an admin may set of a policy; the bounds are those of `risk-and-triage`: 1–30 days after, 0–90 days before. */
 export const policySettings = z.strictObject({
-  triggers: z.strictObject({ resignation: z.boolean(), termination: z.boolean() }).refine(
-    ({ resignation, termination }) => resignation || termination,
-    'at least one trigger',
-  ),
+  triggers: z
+    .strictObject({ resignation: z.boolean(), termination: z.boolean() })
+    .refine(({ resignation, termination }) => resignation || termination, 'at least one trigger'),
   windows: z.strictObject({
     activationDays: z.int().min(1).max(30),
     pastDays: z.int().min(0).max(90),
@@ -27,14 +31,16 @@ export const policySettings = z.strictObject({
   }),
   /** An alert is raised at this score. */
   raiseAt: z.number().min(1).max(100),
-  severityBands: z.strictObject({ medium: z.number().min(0).max(100), high: z.number().min(0).max(100) }).refine(
-    ({ medium, high }) => medium <= high,
-    'medium ≤ high',
-  ),
+  severityBands: z
+    .strictObject({ medium: z.number().min(0).max(100), high: z.number().min(0).max(100) })
+    .refine(({ medium, high }) => medium <= high, 'medium ≤ high'),
   triage: z.strictObject({ low: clock, medium: clock, high: clock }),
   approval: z
     .strictObject({ quorum: z.int().min(1).max(5), remindAfterHours: hours, expiresAfterHours: hours })
-    .refine(({ remindAfterHours, expiresAfterHours }) => remindAfterHours < expiresAfterHours, 'a reminder comes before the end'),
+    .refine(
+      ({ remindAfterHours, expiresAfterHours }) => remindAfterHours < expiresAfterHours,
+      'a reminder comes before the end',
+    ),
 })
 export type PolicySettings = z.output<typeof policySettings>
 

@@ -50,7 +50,8 @@ export async function startS3({ maxKeys = KEYS_AT_MOST }: { maxKeys?: number } =
     const bucket = buckets.get(decodeURIComponent(bucketName))
     if (!bucket) return sendError(response, 404, 'NoSuchBucket')
     if (key === '' && request.method === 'HEAD') return void response.writeHead(200).end()
-    if (key === '' && request.method === 'GET') return sendXml(response, 200, listing(bucketName, bucket, url.searchParams, maxKeys))
+    if (key === '' && request.method === 'GET')
+      return sendXml(response, 200, listing(bucketName, bucket, url.searchParams, maxKeys))
     if (key !== '' && request.method === 'GET') return sendObject(response, bucket.get(key))
     return sendError(response, 405, 'MethodNotAllowed')
   })
@@ -74,10 +75,20 @@ export async function startS3({ maxKeys = KEYS_AT_MOST }: { maxKeys?: number } =
 }
 
 function sendObject(response: ServerResponse, found: StoredObject | undefined): void {
-  if (!found) return sendError(response, 404, 'NoSuchKey')
-  if (found.storageClass === 'GLACIER') return sendError(response, 403, 'InvalidObjectState')
+  if (!found) {
+    sendError(response, 404, 'NoSuchKey')
+    return
+  }
+  if (found.storageClass === 'GLACIER') {
+    sendError(response, 403, 'InvalidObjectState')
+    return
+  }
   response
-    .writeHead(200, { 'content-length': found.body.length, etag: found.etag, 'last-modified': found.lastModified.toUTCString() })
+    .writeHead(200, {
+      'content-length': found.body.length,
+      etag: found.etag,
+      'last-modified': found.lastModified.toUTCString(),
+    })
     .end(found.body)
 }
 
@@ -88,7 +99,9 @@ function listing(name: string, bucket: Map<string, StoredObject>, query: URLSear
   const token = query.get('continuation-token')
   const after = token === null ? (query.get('start-after') ?? '') : Buffer.from(token, 'base64url').toString()
   const limit = Math.min(Number(query.get('max-keys') ?? most), most)
-  const keys = [...bucket.keys()].filter((key) => key.startsWith(prefix)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const keys = [...bucket.keys()]
+    .filter((key) => key.startsWith(prefix))
+    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   const contents: string[] = []
   const prefixes: string[] = []
   let last = after
@@ -96,7 +109,11 @@ function listing(name: string, bucket: Map<string, StoredObject>, query: URLSear
   for (const key of keys) {
     const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
     const common = cut < 0 ? null : key.slice(0, cut + delimiter.length)
-    if (Buffer.compare(Buffer.from(common ?? key), Buffer.from(after)) <= 0 || (common !== null && after.startsWith(common))) continue
+    if (
+      Buffer.compare(Buffer.from(common ?? key), Buffer.from(after)) <= 0 ||
+      (common !== null && after.startsWith(common))
+    )
+      continue
     if (common !== null && prefixes.at(-1) === common) continue
     if (contents.length + prefixes.length >= limit) {
       truncated = true
@@ -106,8 +123,11 @@ function listing(name: string, bucket: Map<string, StoredObject>, query: URLSear
     else contents.push(key)
     last = common ?? key
   }
-  const encode = (text: string) => (query.get('encoding-type') === 'url' ? encodeURIComponent(text).replaceAll('%2F', '/') : escapeXml(text))
-  const next = truncated ? `<NextContinuationToken>${Buffer.from(last).toString('base64url')}</NextContinuationToken>` : ''
+  const encode = (text: string) =>
+    query.get('encoding-type') === 'url' ? encodeURIComponent(text).replaceAll('%2F', '/') : escapeXml(text)
+  const next = truncated
+    ? `<NextContinuationToken>${Buffer.from(last).toString('base64url')}</NextContinuationToken>`
+    : ''
   return `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>${escapeXml(name)}</Name><Prefix>${encode(prefix)}</Prefix><KeyCount>${contents.length + prefixes.length}</KeyCount><MaxKeys>${limit}</MaxKeys><IsTruncated>${truncated}</IsTruncated>${next}${contents.map((key) => content(key, bucket.get(key) as StoredObject)).join('')}${prefixes.map((each) => `<CommonPrefixes><Prefix>${encode(each)}</Prefix></CommonPrefixes>`).join('')}</ListBucketResult>`
 
   function content(key: string, { etag, body, lastModified, storageClass }: StoredObject): string {
@@ -119,7 +139,13 @@ const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;
 const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (character) => ENTITIES[character] as string)
 
 const sendXml = (response: ServerResponse, status: number, xml: string): void =>
-  void response.writeHead(status, { 'content-type': 'application/xml' }).end(`<?xml version="1.0" encoding="UTF-8"?>\n${xml}`)
+  void response
+    .writeHead(status, { 'content-type': 'application/xml' })
+    .end(`<?xml version="1.0" encoding="UTF-8"?>\n${xml}`)
 
 const sendError = (response: ServerResponse, status: number, code: string): void =>
-  sendXml(response, status, `<Error><Code>${code}</Code><Message>${code}</Message><RequestId>${randomUUID()}</RequestId></Error>`)
+  sendXml(
+    response,
+    status,
+    `<Error><Code>${code}</Code><Message>${code}</Message><RequestId>${randomUUID()}</RequestId></Error>`,
+  )

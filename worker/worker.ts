@@ -1,10 +1,10 @@
-import { type NativeConnection, Worker, bundleWorkflowCode, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
-import { createActivities } from '../activities/index.ts'
+import path from 'node:path'
+import { bundleWorkflowCode, type NativeConnection, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
 import type { Deps } from '../activities/deps.ts'
+import { createActivities } from '../activities/index.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
 import type { KeyRing } from '../db/keyring.ts'
 import { TASK_QUEUES } from '../domain/processes.ts'
-import path from 'node:path'
 
 export type Queue = keyof typeof TASK_QUEUES
 
@@ -17,7 +17,10 @@ const workflowsPath = path.join(import.meta.dirname, '../workflows/index.ts')
 
 /** Bundled once per process; every queue's worker shares it. */
 export const bundleWorkflows = (): Promise<WorkflowBundleWithSourceMap> =>
-  bundleWorkflowCode({ workflowsPath, logger: { ...console, log: quiet, trace: quiet, debug: quiet, info: quiet } as never })
+  bundleWorkflowCode({
+    workflowsPath,
+    logger: { ...console, log: quiet, trace: quiet, debug: quiet, info: quiet } as never,
+  })
 
 function quiet(): void {}
 
@@ -62,7 +65,12 @@ export async function startWorkers(deps: Deps, options: WorkerOptions): Promise<
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown()
   }
   // One that fails takes the others down: a process with half of its queues would look healthy.
-  const done = Promise.all(runs.map((run) => run.catch((error) => (stopAll(), Promise.reject(error))))).then(() => {})
+  const failFast = (run: Promise<void>) =>
+    run.catch((error) => {
+      stopAll()
+      throw error
+    })
+  const done = Promise.all(runs.map(failFast)).then(() => {})
   done.catch(() => {})
   return {
     done,

@@ -1,6 +1,6 @@
 import {
-  allHandlersFinished,
   ApplicationFailure,
+  allHandlersFinished,
   condition,
   continueAsNew,
   setCurrentDetails,
@@ -48,14 +48,29 @@ export async function alertTriage({ alertId }: TriageInput): Promise<{ state: st
     acts += 1
     if (destinations.length > 0) await nudgeExports({ destinations })
     setCurrentDetails(`Alert is **${result.state}**, version ${result.version}.`)
-    return { alertId: result.alertId, version: result.version, state: result.state, ...(result.approvalId ? { approvalId: result.approvalId } : {}) }
+    return {
+      alertId: result.alertId,
+      version: result.version,
+      state: result.state,
+      ...(result.approvalId ? { approvalId: result.approvalId } : {}),
+    }
   }
 
-  setHandler(assignAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'assign' })), { validator: identified })
-  setHandler(commentOnAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'comment' })), { validator: worded })
-  setHandler(confirmAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'confirm' })), { validator: worded })
-  setHandler(dismissAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'dismiss' })), { validator: worded })
-  setHandler(reopenAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'reopen' })), { validator: worded })
+  setHandler(assignAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'assign' })), {
+    validator: identified,
+  })
+  setHandler(commentOnAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'comment' })), {
+    validator: worded,
+  })
+  setHandler(confirmAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'confirm' })), {
+    validator: worded,
+  })
+  setHandler(dismissAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'dismiss' })), {
+    validator: worded,
+  })
+  setHandler(reopenAlert, (input) => booked(decideAlert({ ...input, alertId, decision: 'reopen' })), {
+    validator: worded,
+  })
   setHandler(
     escalateAlert,
     async (input) => {
@@ -115,7 +130,8 @@ function nextClock(view: { state: string; attention: string; remindAfterMs: numb
 
 // Validators are synchronous: an asynchronous one stalls the workflow for ever.
 function identified(input: { staffId: string; causeKey: string }): void {
-  if (!input.staffId || !input.causeKey) throw ApplicationFailure.nonRetryable('who decides is missing', 'invalid_request')
+  if (!input.staffId || !input.causeKey)
+    throw ApplicationFailure.nonRetryable('who decides is missing', 'invalid_request')
 }
 
 function worded(input: { staffId: string; causeKey: string; commentId: string }): void {

@@ -1,6 +1,6 @@
 import {
-  allHandlersFinished,
   ApplicationFailure,
+  allHandlersFinished,
   condition,
   getExternalWorkflowHandle,
   setCurrentDetails,
@@ -48,20 +48,19 @@ export async function approval(input: ApprovalInput): Promise<ApprovalResult> {
         }
         // The same act again gets its first answer from the handler; another one is too late.
         if (decided.get(decision.staffId) === decision.causeKey) return
-        if (decided.has(decision.staffId)) throw ApplicationFailure.nonRetryable('this person has decided already', 'state_conflict')
-        if (latest.state !== 'pending') throw ApplicationFailure.nonRetryable(`the approval is ${latest.state}`, 'approval_closed')
+        if (decided.has(decision.staffId))
+          throw ApplicationFailure.nonRetryable('this person has decided already', 'state_conflict')
+        if (latest.state !== 'pending')
+          throw ApplicationFailure.nonRetryable(`the approval is ${latest.state}`, 'approval_closed')
       },
     },
   )
-  setHandler(
-    withdrawApproval,
-    async (by) => note(await endApproval({ approvalId, as: 'withdrawn', by })),
-    {
-      validator: (by) => {
-        if (by.staffId !== input.requestedBy) throw ApplicationFailure.nonRetryable('only the requester withdraws', 'forbidden')
-      },
+  setHandler(withdrawApproval, async (by) => note(await endApproval({ approvalId, as: 'withdrawn', by })), {
+    validator: (by) => {
+      if (by.staffId !== input.requestedBy)
+        throw ApplicationFailure.nonRetryable('only the requester withdraws', 'forbidden')
     },
-  )
+  })
 
   const isClosed = () => latest.state !== 'pending'
   const until = (instant: string) => Math.max(Date.parse(instant) - Date.now(), 1)

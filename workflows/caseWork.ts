@@ -1,4 +1,12 @@
-import { allHandlersFinished, ApplicationFailure, condition, continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow'
+import {
+  ApplicationFailure,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
 import type { CaseChange } from '../activities/cases.ts'
 import type { CaseResult, CaseWorkInput, HumanInput } from '../domain/processes.ts'
 import { addCaseNote, assignCase, resolveCase } from './contract.ts'

@@ -1,4 +1,12 @@
-import { allHandlersFinished, ApplicationFailure, condition, continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow'
+import {
+  ApplicationFailure,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
 import type { ConnectorSetupInput, HumanInput, SetupStepInput, SetupStepResult } from '../domain/processes.ts'
 import { abandonSetup, firstImportStored, performSetupStep } from './contract.ts'
 import { patient, prompt } from './options.ts'
@@ -25,7 +33,9 @@ export async function connectorSetup(input: ConnectorSetupInput): Promise<void> 
       const result = await performStep({ ...request, setupId: input.setupId })
       done.set(request.step, result)
       if (result.step === 'activate' && result.state === 'done') phase = 'activated'
-      setCurrentDetails([...done.values()].map(({ step, state, code }) => `- ${step}: ${state}${code ? ` (${code})` : ''}`).join('\n'))
+      setCurrentDetails(
+        [...done.values()].map(({ step, state, code }) => `- ${step}: ${state}${code ? ` (${code})` : ''}`).join('\n'),
+      )
       return result
     },
     {
@@ -42,7 +52,8 @@ export async function connectorSetup(input: ConnectorSetupInput): Promise<void> 
     },
     {
       validator: (_by: HumanInput) => {
-        if (phase !== 'open' && phase !== 'abandoned') throw ApplicationFailure.nonRetryable(`the set-up is ${phase}`, 'state_conflict')
+        if (phase !== 'open' && phase !== 'abandoned')
+          throw ApplicationFailure.nonRetryable(`the set-up is ${phase}`, 'state_conflict')
       },
     },
   )

@@ -10,13 +10,13 @@ import {
   type DismissInput,
   type HumanInput,
   type ResolveCaseInput,
+  SEARCH_ATTRIBUTES,
   type SetupStepInput,
   type SetupStepResult,
+  SIGNALS,
   type SiemExportState,
   type TriageResult,
   type WithComment,
-  SEARCH_ATTRIBUTES,
-  SIGNALS,
 } from '../domain/processes.ts'
 
 const keyword = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD)

@@ -3,7 +3,9 @@ import type { ImportBalance, ImportRunInput, ImportRunResult } from '../domain/p
 import { failureOf, long, patient } from './options.ts'
 
 const { beginImports } = patient('Find what there is to import')
-const { importRecords } = long('Read, map and store', { retry: { initialInterval: '1 second', maximumInterval: '5 minutes', maximumAttempts: 20 } })
+const { importRecords } = long('Read, map and store', {
+  retry: { initialInterval: '1 second', maximumInterval: '5 minutes', maximumAttempts: 20 },
+})
 const { finishImport } = patient('Close the import')
 const { proveSetup } = patient('Prove the set-up')
 const { nudgeEvaluations } = patient('Ask for evaluations')

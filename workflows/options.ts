@@ -1,4 +1,4 @@
-import { type ActivityOptions, ActivityFailure, ApplicationFailure, proxyActivities } from '@temporalio/workflow'
+import { ActivityFailure, type ActivityOptions, ApplicationFailure, proxyActivities } from '@temporalio/workflow'
 import type { Activities } from '../activities/index.ts'
 
 /** Quick work on the database: tried again until the database is back, however long that takes. */
@@ -10,7 +10,12 @@ const PATIENT: ActivityOptions = {
 /** A person waits for the answer: a failure is told to them soon. */
 const PROMPT: ActivityOptions = {
   startToCloseTimeout: '30 seconds',
-  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds', maximumAttempts: 8 },
+  retry: {
+    initialInterval: '200 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '5 seconds',
+    maximumAttempts: 8,
+  },
 }
 
 /** Work that goes on for hours and says so by its heartbeat. */

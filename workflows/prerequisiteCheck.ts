@@ -13,6 +13,8 @@ const { applyConnectorSchedules } = patient('Align the schedules')
 export async function prerequisiteCheck({ connectorId }: PrerequisiteCheckInput): Promise<PrerequisiteCheckResult> {
   const result = await checkPrerequisites({ connectorId })
   await applyConnectorSchedules({ connectorId })
-  setCurrentDetails(`met ${result.met}, unmet ${result.unmet}, unknown ${result.unknown}; connector ${result.connectorState}`)
+  setCurrentDetails(
+    `met ${result.met}, unmet ${result.unmet}, unknown ${result.unknown}; connector ${result.connectorState}`,
+  )
   return result
 }

@@ -1,4 +1,11 @@
-import { allHandlersFinished, condition, continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow'
+import {
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
 import type { SiemExportInput, SiemExportState } from '../domain/processes.ts'
 import { deliveriesQueued, exportState, resumeExport } from './contract.ts'
 import { long, patient } from './options.ts'
@@ -44,7 +51,8 @@ export async function siemExport({ destinationId }: SiemExportInput): Promise<vo
         : `Idle. Accepted up to number ${drained.acceptedNumber}.`,
     )
     const wake = () => nudged || workflowInfo().continueAsNewSuggested
-    if (drained.state === 'stopped') await condition(() => current.state !== 'stopped' || workflowInfo().continueAsNewSuggested)
+    if (drained.state === 'stopped')
+      await condition(() => current.state !== 'stopped' || workflowInfo().continueAsNewSuggested)
     else await condition(wake, IDLE)
     if (workflowInfo().continueAsNewSuggested) {
       await condition(allHandlersFinished)

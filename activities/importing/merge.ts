@@ -23,7 +23,12 @@ export const TOUCHED = 'pg_temp.touched_day'
  * Stores a staged chunk whole or not at all: signals, quarantine, rollups of the touched days, balance, cursor and the
  * requests to look at the people again are one transaction. A chunk that is stored already is left alone.
  */
-export async function mergeChunk(session: ImportSession, context: MergeContext, chunk: PreparedChunk, number: number): Promise<void> {
+export async function mergeChunk(
+  session: ImportSession,
+  context: MergeContext,
+  chunk: PreparedChunk,
+  number: number,
+): Promise<void> {
   await ensureMonths(session.db, chunk.days)
   await session.transaction(async (tx) => {
     const { vault, importId, connectorId } = context
@@ -55,7 +60,10 @@ export async function mergeChunk(session: ImportSession, context: MergeContext, 
       movesConnector: context.movesConnector,
       seen: chunk.draft.seen,
     })
-    await requestEvaluations(tx, [...(chunk.activities > 0 ? await touchedIdentities(tx) : []), ...facts.touchedIdentities])
+    await requestEvaluations(tx, [
+      ...(chunk.activities > 0 ? await touchedIdentities(tx) : []),
+      ...facts.touchedIdentities,
+    ])
   })
 }
 

@@ -110,7 +110,10 @@ const textOf = (activity: Activity): RecordText => ({
   ...(activity.raw === undefined ? {} : { raw: activity.raw }),
 })
 
-function* accountsOf(activities: readonly { activity: Activity }[], facts: readonly { fact: Fact }[]): Generator<Identifier> {
+function* accountsOf(
+  activities: readonly { activity: Activity }[],
+  facts: readonly { fact: Fact }[],
+): Generator<Identifier> {
   for (const { activity } of activities) yield activity.actor
   for (const { fact } of facts) {
     yield fact.person

@@ -1,6 +1,18 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
@@ -66,7 +78,10 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
 
   const { port, preferredTaken } = await freePort(options.preferredPort)
   const logFile = openSync(path.join(home, 'server.log'), 'a', 0o600)
-  const settings = Object.entries({ ...SETTINGS, ...options.settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const settings = Object.entries({ ...SETTINGS, ...options.settings }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ])
   const child = spawn(binaries.postgres, ['-D', cluster, '-p', String(port), ...settings], {
     // In a group of its own: Ctrl-C reaches us, and we stop the server when its users have ended.
     detached: true,
@@ -95,7 +110,10 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
 
 /** Connects, and makes the database on the first start. */
 async function answers(url: string): Promise<boolean> {
-  const admin = new pg.Client({ connectionString: url.replace(/\/[^/]*$/, '/postgres'), connectionTimeoutMillis: 2_000 })
+  const admin = new pg.Client({
+    connectionString: url.replace(/\/[^/]*$/, '/postgres'),
+    connectionTimeoutMillis: 2_000,
+  })
   admin.on('error', () => {})
   try {
     await admin.connect()
@@ -112,12 +130,18 @@ async function answers(url: string): Promise<boolean> {
 /** PostgreSQL refuses to run as root: then it runs as `postgres` where there is one, else as `nobody`. */
 function serverUser(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {}
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'))
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
   const user = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
   if (!user) {
-    throw new AppError('embedded_start_failed', 'PostgreSQL does not run as root, and there is no user postgres or nobody', {
-      fix: 'Run as an ordinary user, or set DATABASE_URL.',
-    })
+    throw new AppError(
+      'embedded_start_failed',
+      'PostgreSQL does not run as root, and there is no user postgres or nobody',
+      {
+        fix: 'Run as an ordinary user, or set DATABASE_URL.',
+      },
+    )
   }
   return { uid: Number(user[2]), gid: Number(user[3]) }
 }
@@ -137,14 +161,21 @@ async function executableBinaries(runAs: { uid?: number }): Promise<Binaries> {
   try {
     found = (await import(name)) as Binaries
   } catch (cause) {
-    throw new AppError('embedded_start_failed', `there is no embedded PostgreSQL for ${process.platform} ${process.arch}`, {
-      cause,
-      fix: 'Set DATABASE_URL to a PostgreSQL 15 or newer of your own.',
-    })
+    throw new AppError(
+      'embedded_start_failed',
+      `there is no embedded PostgreSQL for ${process.platform} ${process.arch}`,
+      {
+        cause,
+        fix: 'Set DATABASE_URL to a PostgreSQL 15 or newer of your own.',
+      },
+    )
   }
   if (runAs.uid === undefined || passable(found.postgres)) return found
   const native = path.dirname(path.dirname(found.postgres))
-  const key = createHash('sha256').update(`${native}/${statSync(found.postgres).mtimeMs}`).digest('hex').slice(0, 12)
+  const key = createHash('sha256')
+    .update(`${native}/${statSync(found.postgres).mtimeMs}`)
+    .digest('hex')
+    .slice(0, 12)
   const copy = path.join('/var/tmp', `openirm-postgresql-${key}`)
   if (!existsSync(copy)) {
     const next = `${copy}.${process.pid}`
@@ -178,7 +209,13 @@ function passwordIn(home: string): string {
   return readFileSync(file, 'utf8')
 }
 
-function initialise({ initdb }: Binaries, home: string, cluster: string, password: string, runAs: { uid?: number; gid?: number }): void {
+function initialise(
+  { initdb }: Binaries,
+  home: string,
+  cluster: string,
+  password: string,
+  runAs: { uid?: number; gid?: number },
+): void {
   rmSync(cluster, { recursive: true, force: true })
   const secret = path.join(os.tmpdir(), `openirm-${randomBytes(8).toString('hex')}`)
   writeFileSync(secret, password, { mode: 0o600 })
@@ -188,13 +225,27 @@ function initialise({ initdb }: Binaries, home: string, cluster: string, passwor
     rmSync(next, { recursive: true, force: true })
     const made = spawnSync(
       initdb,
-      ['-D', next, '-U', 'openirm', '--auth=scram-sha-256', `--pwfile=${secret}`, '--encoding=UTF8', '--no-locale', '--no-sync'],
+      [
+        '-D',
+        next,
+        '-U',
+        'openirm',
+        '--auth=scram-sha-256',
+        `--pwfile=${secret}`,
+        '--encoding=UTF8',
+        '--no-locale',
+        '--no-sync',
+      ],
       { cwd: home, encoding: 'utf8', ...runAs },
     )
     if (made.status !== 0) {
-      throw new AppError('embedded_start_failed', `initdb ended with ${made.status ?? made.error?.message}: ${made.stderr?.trim().slice(-300)}`, {
-        fix: 'Set DATABASE_URL to a PostgreSQL 15 or newer of your own.',
-      })
+      throw new AppError(
+        'embedded_start_failed',
+        `initdb ended with ${made.status ?? made.error?.message}: ${made.stderr?.trim().slice(-300)}`,
+        {
+          fix: 'Set DATABASE_URL to a PostgreSQL 15 or newer of your own.',
+        },
+      )
     }
     // A cluster is there whole or not at all.
     renameSync(next, cluster)

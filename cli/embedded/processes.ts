@@ -18,7 +18,11 @@ export function commandLine(pid: number): string | null {
 
 export const isAlive = (pid: number): boolean => commandLine(pid) !== null
 
-export async function waitFor(condition: () => boolean | Promise<boolean>, timeoutMs: number, everyMs = 25): Promise<boolean> {
+export async function waitFor(
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs: number,
+  everyMs = 25,
+): Promise<boolean> {
   const end = Date.now() + timeoutMs
   for (;;) {
     if (await condition()) return true
@@ -28,7 +32,10 @@ export async function waitFor(condition: () => boolean | Promise<boolean>, timeo
 }
 
 /** Asks a process to end, then makes it. Bounded by both times together. */
-export async function endProcess(pid: number, { signal, graceMs, forceMs = 5_000 }: { signal: NodeJS.Signals; graceMs: number; forceMs?: number }): Promise<void> {
+export async function endProcess(
+  pid: number,
+  { signal, graceMs, forceMs = 5_000 }: { signal: NodeJS.Signals; graceMs: number; forceMs?: number },
+): Promise<void> {
   const send = (which: NodeJS.Signals) => {
     try {
       process.kill(pid, which)

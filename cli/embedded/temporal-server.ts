@@ -47,7 +47,18 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
   const child = spawn(
     options.cliPath,
     [
-      ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--ui-port', String(ui.port), '--log-level', 'warn'],
+      ...[
+        'server',
+        'start-dev',
+        '--ip',
+        '127.0.0.1',
+        '--port',
+        String(port),
+        '--ui-port',
+        String(ui.port),
+        '--log-level',
+        'warn',
+      ],
       ...(options.keep === false ? [] : ['--db-filename', database]),
       ...(options.codecEndpoint ? ['--ui-codec-endpoint', options.codecEndpoint] : []),
       ...attributes,

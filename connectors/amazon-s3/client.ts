@@ -74,7 +74,8 @@ export function openBucket(settings: S3Config, signal: AbortSignal): Bucket {
         if ((found.ContentLength ?? 0) > MAX_OBJECT_BYTES) return null
         return Buffer.from(await (found.Body?.transformToByteArray() ?? new Uint8Array()))
       } catch (error) {
-        if (error instanceof S3ServiceException && (error.name === 'NoSuchKey' || error.name === 'InvalidObjectState')) return null
+        if (error instanceof S3ServiceException && (error.name === 'NoSuchKey' || error.name === 'InvalidObjectState'))
+          return null
         throw asAppError(error, 'reading from the log bucket')
       }
     },
@@ -94,7 +95,8 @@ const SOURCES: Record<string, ConstructorParameters<typeof AppError>[0]> = {
   SlowDown: 'source_throttled',
 }
 const FIXES: Record<string, string> = {
-  AccessDenied: 'Grant s3:ListBucket and s3:GetObject on the log bucket, and kms:Decrypt where it is encrypted with a key.',
+  AccessDenied:
+    'Grant s3:ListBucket and s3:GetObject on the log bucket, and kms:Decrypt where it is encrypted with a key.',
   InvalidAccessKeyId: 'Enter a valid access key.',
   SignatureDoesNotMatch: 'Enter the secret that belongs to the access key.',
   ExpiredToken: 'Enter new credentials.',

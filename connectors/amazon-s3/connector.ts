@@ -11,7 +11,11 @@ const OBJECT_EVENTS = ['GetObject', 'PutObject', 'DeleteObject', 'HeadObject', '
 const root = ({ prefix }: S3Config): string => `${prefix}${prefix === '' || prefix.endsWith('/') ? '' : '/'}AWSLogs/`
 
 /** A fault that somebody has to mend is an unmet condition; any other says nothing about it. */
-async function judged(settings: S3Config, signal: AbortSignal, ask: (bucket: Bucket) => Promise<PrerequisiteResult>): Promise<PrerequisiteResult> {
+async function judged(
+  settings: S3Config,
+  signal: AbortSignal,
+  ask: (bucket: Bucket) => Promise<PrerequisiteResult>,
+): Promise<PrerequisiteResult> {
   const bucket = openBucket(settings, signal)
   try {
     return await ask(bucket)
@@ -34,7 +38,11 @@ const prerequisites: Prerequisite<S3Config>[] = [
         const folders = await bucket.folders(root(settings))
         return folders.length > 0
           ? { state: 'met', code: 'listed', detail: 'The bucket holds logs under AWSLogs/.' }
-          : { state: 'unmet', code: 'no_logs', detail: `There is nothing under ${root(settings)}; correct bucket or prefix, or wait for the first delivery.` }
+          : {
+              state: 'unmet',
+              code: 'no_logs',
+              detail: `There is nothing under ${root(settings)}; correct bucket or prefix, or wait for the first delivery.`,
+            }
       }),
   },
   {
@@ -57,11 +65,16 @@ const prerequisites: Prerequisite<S3Config>[] = [
     anchor: 'object-level-logging',
     when: 'after',
     async check({ history }) {
-      if (!history.lastCompletedImportAt) return { state: 'unknown', code: 'never_imported', detail: 'Nothing has been imported yet.' }
+      if (!history.lastCompletedImportAt)
+        return { state: 'unknown', code: 'never_imported', detail: 'Nothing has been imported yet.' }
       const seen = OBJECT_EVENTS.some((name) => history.recentEvents.has(name))
       return seen
         ? { state: 'met', code: 'data_events_seen', detail: 'Data events of S3 objects arrived within 7 days.' }
-        : { state: 'unmet', code: 'no_data_events', detail: 'No data event of an S3 object arrived within 7 days; add a data event selector to the trail.' }
+        : {
+            state: 'unmet',
+            code: 'no_data_events',
+            detail: 'No data event of an S3 object arrived within 7 days; add a data event selector to the trail.',
+          }
     },
   },
 ]

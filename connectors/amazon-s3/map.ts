@@ -4,9 +4,11 @@ import type { S3Config } from './config.ts'
 
 type Json = Record<string, unknown>
 
-const object = (value: unknown): Json => (value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Json) : {})
+const object = (value: unknown): Json =>
+  value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Json) : {}
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
-const number = (value: unknown): number | undefined => (typeof value === 'number' && Number.isFinite(value) ? value : undefined)
+const number = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isFinite(value) ? value : undefined
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 
 /** Event names to verbs. Source: sources.md of CloudTrail's S3 events; names not listed are kept as `other`. */
@@ -68,12 +70,19 @@ const VERBS: Record<string, Verb> = {
   GetFederationToken: 'login',
 }
 
-const LOGGING_OFF = new Set(['StopLogging', 'DeleteTrail', 'DeleteFlowLogs', 'DeleteResolverQueryLogConfig', 'DeleteDetector'])
+const LOGGING_OFF = new Set([
+  'StopLogging',
+  'DeleteTrail',
+  'DeleteFlowLogs',
+  'DeleteResolverQueryLogConfig',
+  'DeleteDetector',
+])
 const PARTS = new Set(['UploadPart', 'UploadPartCopy', 'CreateMultipartUpload', 'AbortMultipartUpload'])
 
 /** One CloudTrail record to one activity. Never throws: what does not fit is rejected with its path. */
 export function map(record: unknown, config: S3Config): Mapped {
-  if (record === null || typeof record !== 'object' || Array.isArray(record)) return reject('field_invalid', '', 'a CloudTrail record')
+  if (record === null || typeof record !== 'object' || Array.isArray(record))
+    return reject('field_invalid', '', 'a CloudTrail record')
   const event = record as Json
   const eventId = text(event['eventID'])
   const name = text(event['eventName'])
@@ -93,7 +102,13 @@ export function map(record: unknown, config: S3Config): Mapped {
   const effect = effectOf(name, event, config)
   const failed = text(event['errorCode'])
   const login = object(event['responseElements'])['ConsoleLogin']
-  const outcome = failed ? (/AccessDenied|Unauthorized/.test(failed) ? 'blocked' : 'failure') : login === 'Failure' ? 'failure' : 'success'
+  const outcome = failed
+    ? /AccessDenied|Unauthorized/.test(failed)
+      ? 'blocked'
+      : 'failure'
+    : login === 'Failure'
+      ? 'failure'
+      : 'success'
   const verb = name === 'ConsoleLogin' && outcome !== 'success' ? 'login_failed' : (VERBS[name] ?? 'other')
   const size = number(more[verb === 'upload' ? 'bytesTransferredIn' : 'bytesTransferredOut'])
   const ip = text(event['sourceIPAddress'])
@@ -157,11 +172,13 @@ function actorOf(event: Json, config: S3Config): { actor: Identifier; actorKind:
     return { actor: principal('anonymous'), actorKind: 'anonymous' }
   }
   const sourceIdentity = text(session['sourceIdentity'])
-  const sessionName = type === 'AssumedRole' ? (arn?.split('/').at(-1) ?? text(identity['principalId'])?.split(':').at(-1)) : undefined
+  const sessionName =
+    type === 'AssumedRole' ? (arn?.split('/').at(-1) ?? text(identity['principalId'])?.split(':').at(-1)) : undefined
   const userName = text(identity['userName'])
   const named = sourceIdentity ?? sessionName ?? (userName === 'HIDDEN_DUE_TO_SECURITY_REASONS' ? undefined : userName)
   const role = text(object(session['sessionIssuer'])['userName'])
-  const actorKind: ActorKind = invokedBy?.endsWith('.amazonaws.com') || role?.startsWith('AWSServiceRole') ? 'service' : 'user'
+  const actorKind: ActorKind =
+    invokedBy?.endsWith('.amazonaws.com') || role?.startsWith('AWSServiceRole') ? 'service' : 'user'
   if (named && ADDRESS.test(named)) return { actor: { scheme: 'address', value: named.toLowerCase() }, actorKind }
   if (type === 'IAMUser' && userName && config.userDomain) {
     return { actor: { scheme: 'address', value: `${userName}@${config.userDomain}`.toLowerCase() }, actorKind }
@@ -178,17 +195,35 @@ interface Effect {
 /** Who can reach the data afterwards, and whether a log was narrowed. */
 function effectOf(name: string, event: Json, config: S3Config): Effect {
   const parameters = object(event['requestParameters'])
-  const own = new Set([text(event['recipientAccountId']), text(object(event['userIdentity'])['accountId']), ...config.accounts, ...config.ownAccounts])
+  const own = new Set([
+    text(event['recipientAccountId']),
+    text(object(event['userIdentity'])['accountId']),
+    ...config.accounts,
+    ...config.ownAccounts,
+  ])
   const foreign = (account: string) => /^\d{12}$/.test(account) && !own.has(account)
   if (LOGGING_OFF.has(name)) return { flags: ['logging_off'] }
   if (name === 'PutEventSelectors') {
     const selectors = JSON.stringify([parameters['eventSelectors'], parameters['advancedEventSelectors']])
-    return { flags: selectors.includes('"includeManagementEvents":false') || !selectors.includes('AWS::S3::Object') ? ['logging_off'] : [] }
+    return {
+      flags:
+        selectors.includes('"includeManagementEvents":false') || !selectors.includes('AWS::S3::Object')
+          ? ['logging_off']
+          : [],
+    }
   }
   if (name === 'PutBucketLogging') {
-    return { flags: object(object(parameters['BucketLoggingStatus'])['LoggingEnabled'])['TargetBucket'] ? [] : ['logging_off'] }
+    return {
+      flags: object(object(parameters['BucketLoggingStatus'])['LoggingEnabled'])['TargetBucket'] ? [] : ['logging_off'],
+    }
   }
-  if (name === 'UpdateTrail') return { flags: parameters['isMultiRegionTrail'] === false || parameters['includeGlobalServiceEvents'] === false ? ['logging_off'] : [] }
+  if (name === 'UpdateTrail')
+    return {
+      flags:
+        parameters['isMultiRegionTrail'] === false || parameters['includeGlobalServiceEvents'] === false
+          ? ['logging_off']
+          : [],
+    }
   if (name === 'PutBucketPolicy') return sharedWith(policyPrincipals(parameters['bucketPolicy']), foreign)
   if (name === 'PutObjectAcl' || name === 'PutBucketAcl' || name === 'PutObject' || name === 'CopyObject') {
     const effect = aclEffect(parameters, foreign)
@@ -203,7 +238,9 @@ function effectOf(name: string, event: Json, config: S3Config): Effect {
 function sharedWith(principals: readonly string[], foreign: (account: string) => boolean): Effect {
   if (principals.includes('*')) return { audience: 'public', external: true, flags: [] }
   const accounts = principals.map((principal) => /(\d{12})/.exec(principal)?.[1] ?? '')
-  return accounts.some(foreign) ? { audience: 'specific_external', external: true, flags: [] } : { external: false, flags: [] }
+  return accounts.some(foreign)
+    ? { audience: 'specific_external', external: true, flags: [] }
+    : { external: false, flags: [] }
 }
 
 /** Principals that a policy allows; a statement with a condition on the whole world is not public. */
@@ -221,15 +258,30 @@ function policyPrincipals(policy: unknown): string[] {
     .filter((statement) => statement['Effect'] === 'Allow')
     .flatMap((statement) => {
       const principal = statement['Principal']
-      const named = typeof principal === 'string' ? [principal] : [object(principal)['AWS']].flat().filter((each) => typeof each === 'string')
-      return statement['Condition'] === undefined ? (named as string[]) : (named as string[]).filter((each) => each !== '*')
+      const named =
+        typeof principal === 'string'
+          ? [principal]
+          : [object(principal)['AWS']].flat().filter((each) => typeof each === 'string')
+      return statement['Condition'] === undefined
+        ? (named as string[])
+        : (named as string[]).filter((each) => each !== '*')
     })
 }
 
 function aclEffect(parameters: Json, foreign: (account: string) => boolean): Effect {
-  const canned = text(parameters['x-amz-acl']) ?? [parameters['x-amz-acl']].flat().find((each) => typeof each === 'string')
-  const spelled = JSON.stringify([parameters['AccessControlPolicy'], parameters['x-amz-grant-read'], parameters['x-amz-grant-full-control']])
-  if (canned === 'public-read' || canned === 'public-read-write' || canned === 'authenticated-read' || /groups\/global\/(AllUsers|AuthenticatedUsers)/.test(spelled)) {
+  const canned =
+    text(parameters['x-amz-acl']) ?? [parameters['x-amz-acl']].flat().find((each) => typeof each === 'string')
+  const spelled = JSON.stringify([
+    parameters['AccessControlPolicy'],
+    parameters['x-amz-grant-read'],
+    parameters['x-amz-grant-full-control'],
+  ])
+  if (
+    canned === 'public-read' ||
+    canned === 'public-read-write' ||
+    canned === 'authenticated-read' ||
+    /groups\/global\/(AllUsers|AuthenticatedUsers)/.test(spelled)
+  ) {
     return { audience: 'public', external: true, flags: [] }
   }
   const accounts = spelled.match(/\b\d{12}\b/g) ?? []
@@ -250,5 +302,7 @@ function snapshotEffect(parameters: Json, foreign: (account: string) => boolean)
   ])
   if (/"all"/.test(added)) return { audience: 'public', external: true, flags: [] }
   const accounts = added.match(/\d{12}/g) ?? []
-  return accounts.some(foreign) ? { audience: 'specific_external', external: true, flags: [] } : { external: false, flags: [] }
+  return accounts.some(foreign)
+    ? { audience: 'specific_external', external: true, flags: [] }
+    : { external: false, flags: [] }
 }

@@ -54,7 +54,11 @@ export async function* read(input: ReadInput<S3Config>): AsyncGenerator<Page> {
     }
     if (sweep) {
       position.sweptOn = dayPath(now)
-      yield { origin: `s3://${config.bucket}`, records: [], after: structuredClone(position) as unknown as Page['after'] }
+      yield {
+        origin: `s3://${config.bucket}`,
+        records: [],
+        after: structuredClone(position) as unknown as Page['after'],
+      }
     }
   } finally {
     bucket.close()
@@ -89,7 +93,13 @@ interface Listing {
   day: string
 }
 
-function* listings(stream: Stream, last: { day: string; lastKey: string } | undefined, now: number, sweep: boolean, config: S3Config): Generator<Listing> {
+function* listings(
+  stream: Stream,
+  last: { day: string; lastKey: string } | undefined,
+  now: number,
+  sweep: boolean,
+  config: S3Config,
+): Generator<Listing> {
   const today = dayMs(dayPath(now))
   let from = last ? dayMs(last.day) : today - config.startDaysBack * DAY_MS
   if (last && now - today < DAY_BEFORE_UNTIL_MS) from = Math.min(from, today - DAY_MS)
@@ -112,7 +122,11 @@ function overlapStart(lastKey: string): string | undefined {
   return `${head}${back.toISOString().slice(0, 16).replaceAll(/[-:]/g, '')}Z`
 }
 
-async function* unseen(input: ReadInput<S3Config>, bucket: Bucket, all: Generator<Listing>): AsyncGenerator<{ key: string; day: string; seenKey: string }> {
+async function* unseen(
+  input: ReadInput<S3Config>,
+  bucket: Bucket,
+  all: Generator<Listing>,
+): AsyncGenerator<{ key: string; day: string; seenKey: string }> {
   for (const { prefix, startAfter, day } of all) {
     let batch: { key: string; day: string; seenKey: string }[] = []
     const fresh = async () => {
@@ -149,7 +163,8 @@ const damaged = (key: string, expected: string): { records: SourceRecord[] } => 
 /** Null when the bytes are no CloudTrail file. */
 export function parseObject(body: Buffer): unknown[] | null {
   try {
-    const plain = body[0] === 0x1f && body[1] === 0x8b ? gunzipSync(body, { maxOutputLength: MAX_INFLATED_BYTES }) : body
+    const plain =
+      body[0] === 0x1f && body[1] === 0x8b ? gunzipSync(body, { maxOutputLength: MAX_INFLATED_BYTES }) : body
     const document = JSON.parse(plain.toString()) as { Records?: unknown }
     return Array.isArray(document.Records) ? document.Records : null
   } catch {

@@ -7,11 +7,26 @@ const FIRST_YEAR = 1900
 const LAST_YEAR = 2200
 
 const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i
-const LOCAL: Record<Exclude<DateFormat, 'iso'>, { pattern: RegExp; order: readonly ['y' | 'm' | 'd', 'y' | 'm' | 'd', 'y' | 'm' | 'd'] }> = {
-  'DD.MM.YYYY': { pattern: /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['d', 'm', 'y'] },
-  'DD/MM/YYYY': { pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['d', 'm', 'y'] },
-  'MM/DD/YYYY': { pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['m', 'd', 'y'] },
-  'YYYY/MM/DD': { pattern: /^(\d{4})\/(\d{1,2})\/(\d{1,2})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/, order: ['y', 'm', 'd'] },
+const LOCAL: Record<
+  Exclude<DateFormat, 'iso'>,
+  { pattern: RegExp; order: readonly ['y' | 'm' | 'd', 'y' | 'm' | 'd', 'y' | 'm' | 'd'] }
+> = {
+  'DD.MM.YYYY': {
+    pattern: /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    order: ['d', 'm', 'y'],
+  },
+  'DD/MM/YYYY': {
+    pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    order: ['d', 'm', 'y'],
+  },
+  'MM/DD/YYYY': {
+    pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    order: ['m', 'd', 'y'],
+  },
+  'YYYY/MM/DD': {
+    pattern: /^(\d{4})\/(\d{1,2})\/(\d{1,2})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    order: ['y', 'm', 'd'],
+  },
 }
 
 export interface ParsedDate {
@@ -63,8 +78,16 @@ function localParts(text: string, format: Exclude<DateFormat, 'iso'>): Parts | n
   const { pattern, order } = LOCAL[format]
   const found = pattern.exec(text)
   if (!found) return null
-  const day = Object.fromEntries(order.map((name, index) => [name, Number(found[index + 1])])) as { y: number; m: number; d: number }
-  const [hour, minute, second] = [found[4], found[5], found[6]].map((part) => Number(part ?? 0)) as [number, number, number]
+  const day = Object.fromEntries(order.map((name, index) => [name, Number(found[index + 1])])) as {
+    y: number
+    m: number
+    d: number
+  }
+  const [hour, minute, second] = [found[4], found[5], found[6]].map((part) => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+  ]
   return { ...day, hour, minute, second, ms: 0, offset: undefined }
 }
 
@@ -95,8 +118,17 @@ function zoneOffsetMs(wall: number, zone: string): number {
       })
       formats.set(zone, format)
     }
-    const part = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, Number(value)])) as Record<string, number>
-    const read = Date.UTC(part['year'] as number, (part['month'] as number) - 1, part['day'], part['hour'], part['minute'], part['second'])
+    const part = Object.fromEntries(
+      format.formatToParts(instant).map(({ type, value }) => [type, Number(value)]),
+    ) as Record<string, number>
+    const read = Date.UTC(
+      part['year'] as number,
+      (part['month'] as number) - 1,
+      part['day'],
+      part['hour'],
+      part['minute'],
+      part['second'],
+    )
     return read - Math.floor(instant / 1000) * 1000
   }
   return at(wall - at(wall))

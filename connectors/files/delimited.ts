@@ -38,12 +38,15 @@ export async function readDelimited(source: AsyncIterable<Uint8Array>, dialect: 
     start += next.value
     if (/\S[^\r\n]*[\r\n]/.test(start) || start.length > MAX_ROW_CHARACTERS) break
   }
-  if (start.trim() === '') throw new AppError('file_empty', 'the file is empty', { fix: 'Export the file again, with its header line.' })
+  if (start.trim() === '')
+    throw new AppError('file_empty', 'the file is empty', { fix: 'Export the file again, with its header line.' })
   const separator = dialect.separator === 'auto' ? guessSeparator(start) : dialect.separator
   const rows = parseRows(start, pieces, separator)
   const first = await rows.next()
   if (first.done || 'rejected' in first.value) {
-    throw new AppError('file_header_missing', 'the first line is not a header', { fix: 'Put the column names into the first line.' })
+    throw new AppError('file_header_missing', 'the first line is not a header', {
+      fix: 'Put the column names into the first line.',
+    })
   }
   const header = first.value.cells.map((cell) => cell.trim())
   checkHeader(header)
@@ -65,7 +68,10 @@ function checkHeader(header: readonly string[]): void {
   for (const name of header) {
     const key = name.toLowerCase()
     if (name !== '' && seen.has(key)) {
-      throw new AppError('file_header_duplicate', 'two columns have the same name', { field: name, fix: 'Rename one of the columns.' })
+      throw new AppError('file_header_duplicate', 'two columns have the same name', {
+        field: name,
+        fix: 'Rename one of the columns.',
+      })
     }
     seen.add(key)
   }
@@ -131,7 +137,10 @@ function rejectionOf(error: CsvError | undefined): Rejected {
   return { type: 'rejected', code }
 }
 
-async function* toRecords(header: readonly string[], rows: AsyncGenerator<Row>): AsyncGenerator<SourceRecord<DelimitedRow>> {
+async function* toRecords(
+  header: readonly string[],
+  rows: AsyncGenerator<Row>,
+): AsyncGenerator<SourceRecord<DelimitedRow>> {
   const keys = header.map((name) => name.toLowerCase())
   for await (const row of rows) {
     if ('rejected' in row) {

@@ -77,6 +77,9 @@ async function* gunzipped(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
   try {
     yield* stream
   } catch (cause) {
-    throw new AppError('file_unreadable', 'the gzip file is damaged or cut short', { cause, fix: 'Compress and upload the file again.' })
+    throw new AppError('file_unreadable', 'the gzip file is damaged or cut short', {
+      cause,
+      fix: 'Compress and upload the file again.',
+    })
   }
 }

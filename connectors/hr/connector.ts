@@ -31,7 +31,10 @@ const config = z
     separator: z.enum(SEPARATORS).default('auto').meta({ title: 'Separator' }),
     encoding: z.enum(ENCODINGS).default('auto').meta({ title: 'Encoding' }),
     withdrawnColumn: z.string().min(1).optional().meta({ title: 'Column by which a row takes a fact back' }),
-    withdrawnValues: z.array(z.string().min(1)).default(['true', 'yes', '1', 'withdrawn']).meta({ title: 'Its values' }),
+    withdrawnValues: z
+      .array(z.string().min(1))
+      .default(['true', 'yes', '1', 'withdrawn'])
+      .meta({ title: 'Its values' }),
     dropFolder: z.string().startsWith('/').optional().meta({ title: 'Folder that is watched for files' }),
   })
   .check((context) => {
@@ -39,12 +42,14 @@ const config = z
     for (const [index, { scenario: kind, columns, identifierValue }] of scenarios.entries()) {
       const roles = rolesOf(kind)
       for (const role of roles) {
-        if (role.required && !columns[role.id]) issue(['scenarios', index, 'columns', role.id], 'the required column is not mapped')
+        if (role.required && !columns[role.id])
+          issue(['scenarios', index, 'columns', role.id], 'the required column is not mapped')
       }
       for (const id of Object.keys(columns)) {
         if (!roles.some((role) => role.id === id)) issue(['scenarios', index, 'columns', id], 'there is no such role')
       }
-      if (scenarios.length > 1 && !identifierValue) issue(['scenarios', index, 'identifierValue'], 'needed with several scenarios')
+      if (scenarios.length > 1 && !identifierValue)
+        issue(['scenarios', index, 'identifierValue'], 'needed with several scenarios')
     }
     if (scenarios.length > 1 && !identifierColumn) issue(['identifierColumn'], 'needed with several scenarios')
 
@@ -126,7 +131,12 @@ function map(row: DelimitedRow, settings: HrConfig): Mapped {
     return typeof value === 'string' ? value.trim() : ''
   }
   const chosen = scenarioOf(cell, settings)
-  if (!chosen) return reject('scenario_unknown', settings.identifierColumn, `one of ${settings.scenarios.map((each) => each.identifierValue).join(', ')}`)
+  if (!chosen)
+    return reject(
+      'scenario_unknown',
+      settings.identifierColumn,
+      `one of ${settings.scenarios.map((each) => each.identifierValue).join(', ')}`,
+    )
   const roles = rolesOf(chosen.scenario)
   const aliases: Identifier[] = []
   const attributes: Record<string, string> = {}
@@ -139,7 +149,8 @@ function map(row: DelimitedRow, settings: HrConfig): Mapped {
       if (role.required) return reject('required_cell_empty', column)
       continue
     }
-    if (role.maxLength !== undefined && value.length > role.maxLength) return reject('value_too_long', column, `at most ${role.maxLength} characters`)
+    if (role.maxLength !== undefined && value.length > role.maxLength)
+      return reject('value_too_long', column, `at most ${role.maxLength} characters`)
     if (role.as === 'person') {
       if (!ADDRESS.test(value)) return reject('identifier_invalid', column, 'name@example.com')
       fact.person = { scheme: 'address', value }
@@ -155,7 +166,9 @@ function map(row: DelimitedRow, settings: HrConfig): Mapped {
       if (date.zoneAssumed) fact.zoneAssumed = true
     }
   }
-  const withdrawn = settings.withdrawnValues.some((value) => value.toLowerCase() === cell(settings.withdrawnColumn).toLowerCase())
+  const withdrawn = settings.withdrawnValues.some(
+    (value) => value.toLowerCase() === cell(settings.withdrawnColumn).toLowerCase(),
+  )
   const { person, effectiveAt = PROFILE_SINCE } = fact
   if (!person) return reject('required_cell_empty')
   return {

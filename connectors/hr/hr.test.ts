@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import type { Fact, Mapped } from '../../domain/signal.ts'
 import { parseSettings } from '../../domain/form.ts'
+import type { Fact, Mapped } from '../../domain/signal.ts'
 import type { SourceRecord } from '../connector.ts'
 import { type HrConfig, hr, suggestColumns } from './connector.ts'
 
@@ -9,13 +9,18 @@ const resignation = {
   scenario: 'resignation',
   columns: { person: 'EmailAddress', resignationDate: 'ResignationDate', lastWorkingDate: 'LastWorkingDate' },
 }
-const settings = (more: Record<string, unknown> = {}): HrConfig => parseSettings(hr.config, { scenarios: [resignation], ...more })
+const settings = (more: Record<string, unknown> = {}): HrConfig =>
+  parseSettings(hr.config, { scenarios: [resignation], ...more })
 
 async function* pieces(bytes: Buffer, size = 7): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }
 
-async function readAll(bytes: Buffer, config: HrConfig, size?: number): Promise<{ record: SourceRecord; mapped: Mapped }[]> {
+async function readAll(
+  bytes: Buffer,
+  config: HrConfig,
+  size?: number,
+): Promise<{ record: SourceRecord; mapped: Mapped }[]> {
   const all: { record: SourceRecord; mapped: Mapped }[] = []
   const input = {
     config,
@@ -26,7 +31,8 @@ async function readAll(bytes: Buffer, config: HrConfig, size?: number): Promise<
     file: { kind: 'file' as const, name: 'leavers.csv', open: () => pieces(bytes, size) },
   }
   for await (const page of hr.read(input)) {
-    for await (const record of page.records) all.push({ record, mapped: record.unreadable ?? hr.map(record.record, config) })
+    for await (const record of page.records)
+      all.push({ record, mapped: record.unreadable ?? hr.map(record.record, config) })
   }
   return all
 }
@@ -81,7 +87,12 @@ describe('a file of leavers', () => {
       'c@example.com,2026-04-01,2026-05-01',
     ].join('\n')
     const found = await readAll(Buffer.from(file), settings())
-    expect(found.map(({ record, mapped }) => [record.line, mapped.type === 'rejected' ? [mapped.code, mapped.cell] : 'fact'])).toEqual([
+    expect(
+      found.map(({ record, mapped }) => [
+        record.line,
+        mapped.type === 'rejected' ? [mapped.code, mapped.cell] : 'fact',
+      ]),
+    ).toEqual([
       [2, 'fact'],
       [3, ['column_count', undefined]],
       [5, ['identifier_invalid', 'EmailAddress']],
@@ -108,7 +119,9 @@ describe('a file of leavers', () => {
 
   test('a cut gzip file stops the import', async () => {
     const bytes = gzipSync(`${header}\n${`${row}\n`.repeat(5_000)}`)
-    await expect(readAll(bytes.subarray(0, bytes.length - 20), settings(), 1000)).rejects.toMatchObject({ code: 'file_unreadable' })
+    await expect(readAll(bytes.subarray(0, bytes.length - 20), settings(), 1000)).rejects.toMatchObject({
+      code: 'file_unreadable',
+    })
   })
 })
 
@@ -134,7 +147,11 @@ test('several scenarios share a file by their identifier column', async () => {
     'Resignation,e@example.com,2026-01-01Z,2026-02-01Z,,,,yes',
   ].join('\n')
   const found = await readAll(Buffer.from(file), config)
-  expect(found.map(({ mapped }) => (mapped.type === 'fact' ? [mapped.kind, mapped.withdrawn ?? false] : (mapped as { code: string }).code))).toEqual([
+  expect(
+    found.map(({ mapped }) =>
+      mapped.type === 'fact' ? [mapped.kind, mapped.withdrawn ?? false] : (mapped as { code: string }).code,
+    ),
+  ).toEqual([
     ['resignation', false],
     ['performance_review', false],
     'value_too_long',
@@ -148,13 +165,21 @@ test('several scenarios share a file by their identifier column', async () => {
 })
 
 test('a mapping that lacks a mandatory column is refused with its field', () => {
-  expect(() => parseSettings(hr.config, { scenarios: [{ scenario: 'resignation', columns: { person: 'Email' } }] })).toThrow(
-    expect.objectContaining({ code: 'settings_invalid', field: 'scenarios.0.columns.resignationDate' }),
-  )
+  expect(() =>
+    parseSettings(hr.config, { scenarios: [{ scenario: 'resignation', columns: { person: 'Email' } }] }),
+  ).toThrow(expect.objectContaining({ code: 'settings_invalid', field: 'scenarios.0.columns.resignationDate' }))
 })
 
 test('headers of a sample suggest the mapping', () => {
-  expect(suggestColumns('employee_profile', ['UserPrincipalName', 'EmployeeFirstName', 'EmployeeLastName', 'Zip Code', 'Shoe size'])).toEqual({
+  expect(
+    suggestColumns('employee_profile', [
+      'UserPrincipalName',
+      'EmployeeFirstName',
+      'EmployeeLastName',
+      'Zip Code',
+      'Shoe size',
+    ]),
+  ).toEqual({
     person: 'UserPrincipalName',
     firstName: 'EmployeeFirstName',
     lastName: 'EmployeeLastName',

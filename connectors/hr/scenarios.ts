@@ -33,7 +33,13 @@ const aliases: Role[] = [
     as: 'alias',
   },
 ]
-const date = (id: string, title: string, meaning: string, as: 'effective' | 'lastWorking', suggests: string[]): Role => ({
+const date = (
+  id: string,
+  title: string,
+  meaning: string,
+  as: 'effective' | 'lastWorking',
+  suggests: string[],
+): Role => ({
   id,
   title,
   required: true,
@@ -41,7 +47,13 @@ const date = (id: string, title: string, meaning: string, as: 'effective' | 'las
   suggests,
   as,
 })
-const text = (id: string, title: string, as: 'attribute' | 'personal', suggests: string[], more: Partial<Role> = {}): Role => ({
+const text = (
+  id: string,
+  title: string,
+  as: 'attribute' | 'personal',
+  suggests: string[],
+  more: Partial<Role> = {},
+): Role => ({
   id,
   title,
   required: false,
@@ -50,7 +62,8 @@ const text = (id: string, title: string, as: 'attribute' | 'personal', suggests:
   as,
   ...more,
 })
-const effective = (meaning: string) => date('effectiveDate', 'Effective date', meaning, 'effective', ['effectivedate', 'date'])
+const effective = (meaning: string) =>
+  date('effectiveDate', 'Effective date', meaning, 'effective', ['effectivedate', 'date'])
 const remarks = text('remarks', 'Remarks', 'personal', ['remarks', 'improvementremarks', 'comment'], { maxLength: 200 })
 const rating = text('rating', 'Rating', 'attribute', ['rating', 'performancerating'], { maxLength: 25 })
 
@@ -60,12 +73,18 @@ export const SCENARIOS: Record<FactKind, { title: string; roles: readonly Role[]
     title: 'Resignation or termination',
     roles: [
       person,
-      date('resignationDate', 'Resignation date', 'Day notice was given, or employment officially ended.', 'effective', [
-        'resignationdate',
-        'terminationdate',
-        'noticedate',
+      date(
+        'resignationDate',
+        'Resignation date',
+        'Day notice was given, or employment officially ended.',
+        'effective',
+        ['resignationdate', 'terminationdate', 'noticedate'],
+      ),
+      date('lastWorkingDate', 'Last working date', 'Last day of work.', 'lastWorking', [
+        'lastworkingdate',
+        'lastday',
+        'lastdayofwork',
       ]),
-      date('lastWorkingDate', 'Last working date', 'Last day of work.', 'lastWorking', ['lastworkingdate', 'lastday', 'lastdayofwork']),
       ...aliases,
     ],
   },
@@ -94,8 +113,12 @@ export const SCENARIOS: Record<FactKind, { title: string; roles: readonly Role[]
       person,
       text('firstName', 'First name', 'personal', ['employeefirstname', 'firstname', 'givenname'], { required: true }),
       text('lastName', 'Last name', 'personal', ['employeelastname', 'lastname', 'surname'], { required: true }),
-      text('addressLine1', 'Address line 1', 'personal', ['employeeaddressline1', 'employeeaddline1', 'street'], { required: true }),
-      text('zipCode', 'Postal code', 'personal', ['employeezipcode', 'zipcode', 'postalcode', 'zip'], { required: true }),
+      text('addressLine1', 'Address line 1', 'personal', ['employeeaddressline1', 'employeeaddline1', 'street'], {
+        required: true,
+      }),
+      text('zipCode', 'Postal code', 'personal', ['employeezipcode', 'zipcode', 'postalcode', 'zip'], {
+        required: true,
+      }),
       text('addressLine2', 'Address line 2', 'personal', ['employeeaddressline2', 'employeeaddline2']),
       text('city', 'City', 'personal', ['employeecity', 'city']),
       text('state', 'State', 'personal', ['employeestate', 'state']),

@@ -38,7 +38,8 @@ export const guardedLookup: LookupFunction = (hostname, options, callback) => {
       return callback(Object.assign(new Error('private address'), { code: 'EPRIVATE' }), '', 0)
     }
     const [first] = found
-    if ((options as { all?: boolean }).all) return (callback as unknown as (e: null, all: LookupAddress[]) => void)(null, found)
+    if ((options as { all?: boolean }).all)
+      return (callback as unknown as (e: null, all: LookupAddress[]) => void)(null, found)
     callback(null, first?.address ?? '', first?.family ?? 4)
   })
 }

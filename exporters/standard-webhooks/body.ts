@@ -19,7 +19,11 @@ export function shortened(event: ExportEvent, write: (event: ExportEvent) => str
   let [few, many] = [0, byWeight.length]
   const keep = (count: number): AlertEvent => {
     const kept = new Set(byWeight.slice(0, count))
-    return { ...event, evidence: event.evidence.filter((each) => kept.has(each)), evidence_omitted: event.evidence.length - count }
+    return {
+      ...event,
+      evidence: event.evidence.filter((each) => kept.has(each)),
+      evidence_omitted: event.evidence.length - count,
+    }
   }
   while (few < many) {
     const middle = Math.ceil((few + many) / 2)

@@ -35,7 +35,10 @@ export const standardWebhooks = defineExporter({
   async open(settings, context) {
     const url = new URL(settings.url)
     const literal = url.hostname.replace(/^\[|\]$/g, '')
-    if (!context.allowPrivateAddresses && (url.protocol !== 'https:' || (isIP(literal) > 0 && isPrivateAddress(literal)))) {
+    if (
+      !context.allowPrivateAddresses &&
+      (url.protocol !== 'https:' || (isIP(literal) > 0 && isPrivateAddress(literal)))
+    ) {
       throw new AppError('settings_invalid', 'the receiver must be a public https address', {
         field: 'url',
         fix: 'Use https, or allow private addresses by OPENIRM_ALLOW_PRIVATE_ADDRESSES=true.',
@@ -43,7 +46,9 @@ export const standardWebhooks = defineExporter({
     }
     const transport = url.protocol === 'https:' ? https : http
     const agent = new transport.Agent({ keepAlive: true, maxSockets: 1 })
-    const signers = [settings.secret, settings.previousSecret].filter((each) => each !== undefined).map((each) => new Webhook(each))
+    const signers = [settings.secret, settings.previousSecret]
+      .filter((each) => each !== undefined)
+      .map((each) => new Webhook(each))
 
     const post = (id: string, body: string) =>
       new Promise<DeliveryOutcome>((resolve) => {
@@ -66,7 +71,9 @@ export const standardWebhooks = defineExporter({
         request.once('response', (response) => {
           response.resume()
           response.once('end', () => resolve(outcomeOf(response.statusCode ?? 0, response.headers['retry-after'])))
-          response.once('error', () => resolve({ state: 'retry', responseCode: 'reset', detail: 'the answer was cut short' }))
+          response.once('error', () =>
+            resolve({ state: 'retry', responseCode: 'reset', detail: 'the answer was cut short' }),
+          )
         })
         request.once('timeout', () => request.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' })))
         request.once('error', (error: NodeJS.ErrnoException) => resolve(outcomeOfError(error.code ?? 'error')))
@@ -93,9 +100,19 @@ export function outcomeOf(status: number, retryAfter: string | undefined): Deliv
   if (status >= 200 && status < 300) return { state: 'accepted', responseCode }
   if (RETRY_STATUS.has(status) || status > 500) {
     const retryAfterMs = waitOf(retryAfter)
-    return { state: 'retry', responseCode, detail: `the receiver answered ${status}`, ...(retryAfterMs === null ? {} : { retryAfterMs }) }
+    return {
+      state: 'retry',
+      responseCode,
+      detail: `the receiver answered ${status}`,
+      ...(retryAfterMs === null ? {} : { retryAfterMs }),
+    }
   }
-  return { state: 'refused', responseCode, detail: `the receiver answered ${status}`, fix: FIXES[status] ?? 'Correct the address or the receiver, then resume.' }
+  return {
+    state: 'refused',
+    responseCode,
+    detail: `the receiver answered ${status}`,
+    fix: FIXES[status] ?? 'Correct the address or the receiver, then resume.',
+  }
 }
 
 const FIXES: Record<number, string> = {
@@ -106,8 +123,20 @@ const FIXES: Record<number, string> = {
 }
 
 function outcomeOfError(code: string): DeliveryOutcome {
-  if (code === 'EPRIVATE') return { state: 'refused', responseCode: code, detail: 'the name leads to a private address', fix: 'Use a public receiver.' }
-  if (TLS_CODE.test(code)) return { state: 'refused', responseCode: code, detail: 'the certificate is not trusted', fix: 'Renew the certificate, or enter its authority, then resume.' }
+  if (code === 'EPRIVATE')
+    return {
+      state: 'refused',
+      responseCode: code,
+      detail: 'the name leads to a private address',
+      fix: 'Use a public receiver.',
+    }
+  if (TLS_CODE.test(code))
+    return {
+      state: 'refused',
+      responseCode: code,
+      detail: 'the certificate is not trusted',
+      fix: 'Renew the certificate, or enter its authority, then resume.',
+    }
   return { state: 'retry', responseCode: code, detail: 'the receiver could not be reached' }
 }
 

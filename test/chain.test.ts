@@ -1,0 +1,241 @@
+import { randomBytes } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { addCaseNote, decideApproval, escalateAlert, resolveCase, startImport } from '../api/processes.ts'
+import { openFileImport, openPullImport } from '../db/imports.ts'
+import { startS3 } from '../sandbox/s3.ts'
+import { startWebhookReceiver } from '../sandbox/webhook-receiver.ts'
+import { eventually, type World, world } from './harness/world.ts'
+
+const DAY = 86_400_000
+const day = (back: number) => new Date(Date.now() - back * DAY)
+
+interface Event {
+  user: string
+  at: Date
+  name?: string
+  key?: string
+  bytes?: number
+  ip?: string
+  bucket?: string
+}
+
+const eventIds = (function* () {
+  for (let number = 1; ; number += 1) yield `event-${number}`
+})()
+const record = ({
+  user,
+  at,
+  name = 'GetObject',
+  key = 'team/plan.docx',
+  bytes = 1000,
+  ip = '91.198.174.10',
+  bucket = 'team',
+}: Event) => ({
+  eventVersion: '1.11',
+  eventTime: `${at.toISOString().slice(0, 19)}Z`,
+  eventSource: 's3.amazonaws.com',
+  eventName: name,
+  awsRegion: 'eu-west-1',
+  sourceIPAddress: ip,
+  userIdentity: {
+    type: 'AssumedRole',
+    arn: `arn:aws:sts::111122223333:assumed-role/Analyst/${user}`,
+    accountId: '111122223333',
+    sessionContext: { sourceIdentity: user },
+  },
+  requestParameters: { bucketName: bucket, key },
+  additionalEventData: { bytesTransferredOut: bytes },
+  eventID: eventIds.next().value,
+  recipientAccountId: '111122223333',
+  eventCategory: 'Data',
+})
+
+function logFile(s3: Awaited<ReturnType<typeof startS3>>, delivered: Date, body: unknown[] | Buffer) {
+  const stamp = delivered.toISOString().slice(0, 16).replaceAll(/[-:]/g, '')
+  const folder = delivered.toISOString().slice(0, 10).replaceAll('-', '/')
+  const name = `111122223333_CloudTrail_eu-west-1_${stamp}Z_${randomBytes(8).toString('hex')}.json.gz`
+  const bytes = Buffer.isBuffer(body) ? body : gzipSync(JSON.stringify({ Records: body }))
+  s3.put('trail', `AWSLogs/111122223333/CloudTrail/eu-west-1/${folder}/${name}`, bytes)
+}
+
+async function importFile(w: World, connectorId: string, text: string) {
+  async function* bytes() {
+    yield Buffer.from(text)
+  }
+  const spooled = await w.deps.spool.put(bytes(), 1_000_000)
+  const opened = await openFileImport(w.t.db, w.t.vault, {
+    connectorId,
+    source: 'upload',
+    ...spooled,
+    fileName: 'hr.csv',
+    nominalAt: new Date(),
+  })
+  const run = await startImport(w.client, {
+    connectorId,
+    importId: opened.importId,
+    run: spooled.sha256,
+    kind: 'hr',
+    why: 'upload',
+  })
+  await run.result()
+  return w.t.db.selectFrom('import').selectAll().where('id', '=', opened.importId).executeTakeFirstOrThrow()
+}
+
+async function pull(w: World, connectorId: string) {
+  const { importId } = await openPullImport(w.t.db, { connectorId, source: 'request', nominalAt: new Date() })
+  const run = await startImport(w.client, { connectorId, importId, run: importId, kind: 'amazon-s3', why: 'request' })
+  await run.result()
+  return w.t.db.selectFrom('import').selectAll().where('id', '=', importId).executeTakeFirstOrThrow()
+}
+
+const balance = (row: {
+  received: number
+  stored: number
+  duplicate: number
+  quarantined: number
+  ignored: number
+}) => ({
+  received: row.received,
+  stored: row.stored,
+  duplicate: row.duplicate,
+  quarantined: row.quarantined,
+  ignored: row.ignored,
+})
+
+test('a leaver who takes data becomes an alert, an approval, a case, and a SIEM has every version', {
+  timeout: 120_000,
+}, async () => {
+  await using w = await world()
+  await using s3 = await startS3({ maxKeys: 3 })
+  const secret = `whsec_${randomBytes(32).toString('base64')}`
+  await using receiver = await startWebhookReceiver({ secret })
+
+  const policyId = await w.policy('data-theft-departing-users', 'Leavers')
+  const destinationId = await w.destination('standard-webhooks', 'siem', { url: receiver.url, secret })
+  const hrId = await w.connector('hr', {
+    assumedZone: 'UTC',
+    scenarios: [
+      { scenario: 'resignation', columns: { person: 'Email', resignationDate: 'Notice', lastWorkingDate: 'LastDay' } },
+    ],
+  })
+  const s3Id = await w.connector('amazon-s3', {
+    bucket: 'trail',
+    region: 'eu-west-1',
+    endpoint: s3.endpoint,
+    forcePathStyle: true,
+    accessKeyId: 'AKIAEXAMPLE',
+    secretAccessKey: 'example',
+    startDaysBack: 40,
+  })
+
+  // Weeks of ordinary work, then two nights of taking; somebody else leaves without taking anything.
+  for (let back = 35; back >= 4; back -= 1) {
+    logFile(s3, day(back), [
+      record({ user: 'thief@example.com', at: day(back) }),
+      record({ user: 'honest@example.com', at: day(back) }),
+    ])
+  }
+  for (const back of [2, 1]) {
+    const night = new Date(`${day(back).toISOString().slice(0, 10)}T02:00:00Z`)
+    const taken = Array.from({ length: 900 }, (_, index) =>
+      record({
+        user: 'thief@example.com',
+        at: night,
+        key: `plans/${back}/${index}.pdf`,
+        bytes: 20_000_000,
+        ip: '200.160.2.3',
+        bucket: `vault-${index % 5}`,
+      }),
+    )
+    logFile(s3, day(back), [...taken, taken[0]])
+  }
+  logFile(s3, day(1), gzipSync('{"Records":[').subarray(0, 15))
+
+  const hr = await importFile(
+    w,
+    hrId,
+    [
+      'Email,Notice,LastDay',
+      `thief@example.com,${day(3).toISOString()},${day(-20).toISOString()}`,
+      `honest@example.com,${day(3).toISOString()},${day(-20).toISOString()}`,
+      'broken,row',
+    ].join('\n'),
+  )
+  expect(balance(hr)).toEqual({ received: 3, stored: 2, duplicate: 0, quarantined: 1, ignored: 0 })
+  const pulled = await pull(w, s3Id)
+  expect(balance(pulled)).toEqual({ received: 1867, stored: 1864, duplicate: 2, quarantined: 1, ignored: 0 })
+  expect(balance(await pull(w, s3Id))).toEqual({ received: 0, stored: 0, duplicate: 0, quarantined: 0, ignored: 0 })
+
+  const alerts = await eventually(() => w.t.db.selectFrom('alert').selectAll().execute(), {
+    until: (rows) => rows.length > 0,
+  })
+  expect(alerts.map(({ policy_id, state, severity }) => ({ policy_id, state, severity }))).toEqual([
+    { policy_id: policyId, state: 'needs_review', severity: 'high' },
+  ])
+  const alertId = alerts[0]?.id as string
+
+  const analyst = await w.staff('Ana', ['analyst'])
+  const approver = await w.staff('Per', ['approver'])
+  const why = await w.comment('alert', alertId, analyst, 'Two nights of reading everything.')
+  const escalation = { staffId: analyst, causeKey: 'escalate', commentId: why }
+  const asked = await escalateAlert(w.client, alertId, escalation)
+  expect(await escalateAlert(w.client, alertId, escalation)).toEqual(asked)
+  const row = await w.t.db.selectFrom('approval').selectAll().executeTakeFirstOrThrow()
+  const approval = {
+    approvalId: row.id,
+    alertId,
+    requestedBy: analyst,
+    quorum: row.quorum,
+    remindAt: null,
+    expiresAt: row.expires_at.toISOString(),
+  }
+  expect(asked.approvalId).toBe(row.id)
+  const self = { staffId: analyst, causeKey: 'self', decision: 'approve' as const, commentId: null }
+  await expect(decideApproval(w.client, approval, self)).rejects.toMatchObject({
+    cause: { type: 'approval_self_decision' },
+  })
+  const yes = { staffId: approver, causeKey: 'yes', decision: 'approve' as const, commentId: null }
+  expect(await decideApproval(w.client, approval, yes)).toEqual({
+    approvalId: row.id,
+    state: 'approved',
+    approvals: 1,
+    quorum: 1,
+  })
+
+  const opened = await eventually(() => w.t.db.selectFrom('case_file').selectAll().executeTakeFirst(), {
+    until: (found) => found !== undefined,
+  })
+  const caseId = opened?.id as string
+  const note = await w.comment('case', caseId, analyst, 'Asked the team.')
+  await addCaseNote(w.client, caseId, { staffId: analyst, causeKey: 'note', commentId: note })
+  const reason = await w.comment('case', caseId, analyst, 'Confirmed with the team.')
+  const resolution = {
+    staffId: analyst,
+    causeKey: 'resolve',
+    commentId: reason,
+    resolution: 'confirmed_violation' as const,
+  }
+  expect(await resolveCase(w.client, caseId, resolution)).toMatchObject({ caseId, state: 'resolved' })
+
+  await eventually(async () => receiver.messages.length, { until: (n) => n >= 4 })
+  expect(receiver.messages.map(({ body }) => [body.data.sequence, body.type])).toEqual([
+    [1, 'insider_risk.alert.created'],
+    [2, 'insider_risk.alert.escalation_requested'],
+    [3, 'insider_risk.alert.escalated'],
+    [4, 'insider_risk.alert.resolved'],
+  ])
+  expect(receiver.forged).toBe(0)
+  expect(JSON.stringify(receiver.messages)).not.toMatch(/thief|honest|example\.com/)
+  // The receiver has the message a moment before its answer is booked.
+  const sequence = await eventually(
+    () =>
+      w.t.db
+        .selectFrom('destination')
+        .select(['accepted_number', 'last_number'])
+        .where('id', '=', destinationId)
+        .executeTakeFirstOrThrow(),
+    { until: ({ accepted_number, last_number }) => accepted_number === last_number },
+  )
+  expect(sequence).toEqual({ accepted_number: 4, last_number: 4 })
+})

@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { DefaultLogger, NativeConnection, Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
+import { pino } from 'pino'
+import { v7 as uuid } from 'uuid'
+import type { Deps } from '../../activities/deps.ts'
+import { EncryptingCodec } from '../../activities/payload-codec.ts'
+import { connectorKind } from '../../connectors/kinds.ts'
+import { openOriginLookup } from '../../connectors/origin.ts'
+import { sha256 } from '../../db/hash.ts'
+import { Spool } from '../../db/spool.ts'
+import { insertSealed } from '../../db/vault.ts'
+import { canonicalJson } from '../../domain/canonical.ts'
+import { formOf, partSecrets } from '../../domain/form.ts'
+import { SEARCH_ATTRIBUTES } from '../../domain/processes.ts'
+import { exporterKind } from '../../exporters/kinds.ts'
+import { definitionFrom, loadIndicators, loadTemplates, syncIndicators } from '../../policies/load.ts'
+import { bundleWorkflows, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
+import { type TestDatabase, testDatabase } from './database.ts'
+
+export interface World extends AsyncDisposable {
+  t: TestDatabase
+  deps: Deps
+  client: Client
+  namespace: string
+  workers: RunningWorkers
+  /** Somebody who works with the platform. */
+  staff(name: string, roles: string[]): Promise<string>
+  /** An active connector of a kind, as a finished set-up leaves it. */
+  connector(kind: string, settings: Record<string, unknown>): Promise<string>
+  policy(template: string, name: string): Promise<string>
+  destination(kind: string, name: string, settings: Record<string, unknown>): Promise<string>
+  comment(subject: 'alert' | 'approval' | 'case', subjectId: string, authorId: string, body: string): Promise<string>
+}
+
+/** A database, a namespace and workers of the test's own, over the run's real servers. */
+export async function world(): Promise<World> {
+  const t = await testDatabase()
+  const address = process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string
+  const namespace = `test-${randomBytes(5).toString('hex')}`
+  const connection = await Connection.connect({ address })
+  await connection.workflowService.registerNamespace({
+    namespace,
+    workflowExecutionRetentionPeriod: { seconds: 86_400 as never },
+  })
+  await eventually(() => connection.workflowService.describeNamespace({ namespace }))
+  await eventually(() =>
+    connection.operatorService.addSearchAttributes({
+      namespace,
+      // 2: Keyword
+      searchAttributes: Object.fromEntries(Object.values(SEARCH_ATTRIBUTES).map((name) => [name, 2])),
+    }),
+  )
+  const client = new Client({ connection, namespace, dataConverter: { payloadCodecs: [new EncryptingCodec(t.ring)] } })
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-spool-'))
+  chmodSync(folder, 0o700)
+  const deps: Deps = {
+    db: t.db,
+    databaseUrl: t.url,
+    vault: t.vault,
+    spool: new Spool(folder, t.vault),
+    temporal: client,
+    origin: await openOriginLookup(),
+    log: pino({ level: process.env['OPENIRM_LOG_LEVEL'] ?? 'silent' }),
+    publicUrl: 'http://openirm.test',
+    version: '0.0.0',
+    hostname: 'test',
+    allowPrivateAddresses: true,
+    maxFileBytes: 1_000_000_000,
+  }
+  const native = await NativeConnection.connect({ address })
+  const workers = await startWorkers(deps, { connection: native, namespace, ring: t.ring, bundle: await bundle() })
+  return {
+    t,
+    deps,
+    client,
+    namespace,
+    workers,
+    async staff(name, roles) {
+      const id = uuid()
+      await t.db.insertInto('staff_member').values({ id, name, roles }).execute()
+      return id
+    },
+    async connector(kind, settings) {
+      const id = uuid()
+      const parts = partSecrets(connectorKind(kind).config, settings)
+      await t.db
+        .insertInto('connector')
+        .values({
+          id,
+          kind,
+          name: `${kind} ${id}`,
+          state: 'active',
+          activated_at: new Date(),
+          settings: JSON.stringify(parts.settings),
+          secret_id: Object.keys(parts.secret).length
+            ? await insertSealed(t.db, t.vault, 'secret', JSON.stringify(parts.secret))
+            : null,
+          every_seconds: 3600,
+        })
+        .execute()
+      return id
+    },
+    async policy(template, name) {
+      const id = uuid()
+      const indicators = loadIndicators()
+      await syncIndicators(t.db, indicators.values())
+      const chosen = loadTemplates().get(template)
+      if (!chosen) throw new Error(`no template ${template}`)
+      const definition = canonicalJson(definitionFrom(chosen, indicators))
+      await t.db.transaction().execute(async (tx) => {
+        await tx.insertInto('policy').values({ id, template, name, state: 'enabled', version: 1 }).execute()
+        await tx
+          .insertInto('policy_version')
+          .values({ policy_id: id, version: 1, definition, sha256: sha256(definition), note: 'first' })
+          .execute()
+      })
+      return id
+    },
+    async destination(kind, name, settings) {
+      const id = uuid()
+      const definition = exporterKind(kind)
+      const parts = partSecrets(definition.config, settings)
+      if (formOf(definition.config).secrets.length === 0)
+        throw new Error('a destination without a secret is not tested here')
+      await t.db
+        .insertInto('destination')
+        .values({
+          id,
+          kind,
+          name,
+          state: 'active',
+          settings: JSON.stringify(parts.settings),
+          secret_id: await insertSealed(t.db, t.vault, 'secret', JSON.stringify(parts.secret)),
+        })
+        .execute()
+      return id
+    },
+    async comment(subject, subjectId, authorId, body) {
+      const id = uuid()
+      await t.db
+        .insertInto('comment')
+        .values({ id, subject_kind: subject, subject_id: subjectId, author_id: authorId, body })
+        .execute()
+      return id
+    },
+    async [Symbol.asyncDispose]() {
+      await workers.stop()
+      await native.close()
+      await connection.close()
+      rmSync(folder, { recursive: true, force: true })
+      await t[Symbol.asyncDispose]()
+    },
+  }
+}
+
+Runtime.install({ logger: new DefaultLogger('WARN', () => {}) })
+
+let bundled: Promise<WorkflowBundleWithSourceMap> | undefined
+const bundle = () => (bundled ??= bundleWorkflows())
+
+/** Repeats until it does not throw, or answers something true where `until` asks for it. */
+export async function eventually<T>(
+  work: () => Promise<T>,
+  { timeoutMs = 20_000, until = () => true }: { timeoutMs?: number; until?: (result: T) => boolean } = {},
+): Promise<T> {
+  const end = Date.now() + timeoutMs
+  for (;;) {
+    try {
+      const result = await work()
+      if (until(result) || Date.now() > end) return result
+    } catch (error) {
+      if (Date.now() > end) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
