@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
+import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { addCaseNote, decideApproval, escalateAlert, resolveCase, startImport } from '../api/processes.ts'
 import { openFileImport, openPullImport } from '../db/imports.ts'
+import { verifyAudit, verifyExports, verifyReceipts } from '../db/verify.ts'
+import { TASK_QUEUES } from '../domain/processes.ts'
 import { startS3 } from '../sandbox/s3.ts'
 import { startWebhookReceiver } from '../sandbox/webhook-receiver.ts'
 import { eventually, type World, world } from './harness/world.ts'
@@ -238,4 +241,46 @@ test('a leaver who takes data becomes an alert, an approval, a case, and a SIEM 
     { until: ({ accepted_number, last_number }) => accepted_number === last_number },
   )
   expect(sequence).toEqual({ accepted_number: 4, last_number: 4 })
+
+  await w.client.workflow.execute('dailyManifests', {
+    workflowId: 'manifests',
+    taskQueue: TASK_QUEUES.exports,
+    args: [{ day: day(0).toISOString().slice(0, 10) }],
+  })
+  await eventually(async () => receiver.messages.length, { until: (n) => n >= 5 })
+  const manifest = receiver.messages.at(-1)?.body.data
+  expect(manifest).toMatchObject({ type: 'manifest', sequence: 5, first_number: 1, last_number: 4, count: 4 })
+
+  expect(await verifyReceipts(w.t.db)).toEqual({ checked: 1, untruth: null })
+  expect(await verifyExports(w.t.db)).toEqual({ checked: 5, untruth: null })
+  expect((await verifyAudit(w.t.db)).untruth).toBeNull()
+
+  const altered = async (statement: string, verify: (db: World['t']['db']) => Promise<{ untruth: string | null }>) => {
+    const undo = new Error('taken back')
+    let untruth: string | null = null
+    await w.t.db
+      .transaction()
+      .execute(async (tx) => {
+        // What somebody with the keys of the database could do.
+        await sql`set local session_replication_role = replica`.execute(tx)
+        await sql.raw(statement).execute(tx)
+        untruth = (await verify(tx as unknown as World['t']['db'])).untruth
+        throw undo
+      })
+      .catch((error) => {
+        if (error !== undo) throw error
+      })
+    return untruth
+  }
+  expect(await altered('update receipt set score = score - 0.1', verifyReceipts)).toMatch(/^receipt .*: the score is/)
+  expect(await altered('update alert set score = score - 0.1', verifyReceipts)).toMatch(
+    /^alert .* differs from its latest version/,
+  )
+  expect(await altered("update audit_entry set detail = '{}' where seq = 2", verifyAudit)).toBe(
+    'audit entry 2 was changed',
+  )
+  expect(await altered('delete from audit_entry where seq = 2', verifyAudit)).toBe('audit entry 2 is missing')
+  const forged = "update delivery set payload = replace(payload, 'high', 'low') where number = 1"
+  expect(await altered(forged, verifyExports)).toMatch(/^delivery 1 .* does not match its hash/)
+  expect(await altered('delete from delivery where number = 3', verifyExports)).toMatch(/^delivery 3 .* is missing/)
 })
