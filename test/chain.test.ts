@@ -8,59 +8,8 @@ import { verifyAudit, verifyExports, verifyReceipts } from '../db/verify.ts'
 import { TASK_QUEUES } from '../domain/processes.ts'
 import { startS3 } from '../sandbox/s3.ts'
 import { startWebhookReceiver } from '../sandbox/webhook-receiver.ts'
+import { daysAgo, deliver, trailRecord, trailSettings } from './harness/trail.ts'
 import { eventually, type World, world } from './harness/world.ts'
-
-const DAY = 86_400_000
-const day = (back: number) => new Date(Date.now() - back * DAY)
-
-interface Event {
-  user: string
-  at: Date
-  name?: string
-  key?: string
-  bytes?: number
-  ip?: string
-  bucket?: string
-}
-
-const eventIds = (function* () {
-  for (let number = 1; ; number += 1) yield `event-${number}`
-})()
-const record = ({
-  user,
-  at,
-  name = 'GetObject',
-  key = 'team/plan.docx',
-  bytes = 1000,
-  ip = '91.198.174.10',
-  bucket = 'team',
-}: Event) => ({
-  eventVersion: '1.11',
-  eventTime: `${at.toISOString().slice(0, 19)}Z`,
-  eventSource: 's3.amazonaws.com',
-  eventName: name,
-  awsRegion: 'eu-west-1',
-  sourceIPAddress: ip,
-  userIdentity: {
-    type: 'AssumedRole',
-    arn: `arn:aws:sts::111122223333:assumed-role/Analyst/${user}`,
-    accountId: '111122223333',
-    sessionContext: { sourceIdentity: user },
-  },
-  requestParameters: { bucketName: bucket, key },
-  additionalEventData: { bytesTransferredOut: bytes },
-  eventID: eventIds.next().value,
-  recipientAccountId: '111122223333',
-  eventCategory: 'Data',
-})
-
-function logFile(s3: Awaited<ReturnType<typeof startS3>>, delivered: Date, body: unknown[] | Buffer) {
-  const stamp = delivered.toISOString().slice(0, 16).replaceAll(/[-:]/g, '')
-  const folder = delivered.toISOString().slice(0, 10).replaceAll('-', '/')
-  const name = `111122223333_CloudTrail_eu-west-1_${stamp}Z_${randomBytes(8).toString('hex')}.json.gz`
-  const bytes = Buffer.isBuffer(body) ? body : gzipSync(JSON.stringify({ Records: body }))
-  s3.put('trail', `AWSLogs/111122223333/CloudTrail/eu-west-1/${folder}/${name}`, bytes)
-}
 
 async function importFile(w: World, connectorId: string, text: string) {
   async function* bytes() {
@@ -122,27 +71,19 @@ test('a leaver who takes data becomes an alert, an approval, a case, and a SIEM 
       { scenario: 'resignation', columns: { person: 'Email', resignationDate: 'Notice', lastWorkingDate: 'LastDay' } },
     ],
   })
-  const s3Id = await w.connector('amazon-s3', {
-    bucket: 'trail',
-    region: 'eu-west-1',
-    endpoint: s3.endpoint,
-    forcePathStyle: true,
-    accessKeyId: 'AKIAEXAMPLE',
-    secretAccessKey: 'example',
-    startDaysBack: 40,
-  })
+  const s3Id = await w.connector('amazon-s3', trailSettings(s3.endpoint))
 
   // Weeks of ordinary work, then two nights of taking; somebody else leaves without taking anything.
   for (let back = 35; back >= 4; back -= 1) {
-    logFile(s3, day(back), [
-      record({ user: 'thief@example.com', at: day(back) }),
-      record({ user: 'honest@example.com', at: day(back) }),
+    deliver(s3, daysAgo(back), [
+      trailRecord({ user: 'thief@example.com', at: daysAgo(back) }),
+      trailRecord({ user: 'honest@example.com', at: daysAgo(back) }),
     ])
   }
   for (const back of [2, 1]) {
-    const night = new Date(`${day(back).toISOString().slice(0, 10)}T02:00:00Z`)
+    const night = new Date(`${daysAgo(back).toISOString().slice(0, 10)}T02:00:00Z`)
     const taken = Array.from({ length: 900 }, (_, index) =>
-      record({
+      trailRecord({
         user: 'thief@example.com',
         at: night,
         key: `plans/${back}/${index}.pdf`,
@@ -151,17 +92,17 @@ test('a leaver who takes data becomes an alert, an approval, a case, and a SIEM 
         bucket: `vault-${index % 5}`,
       }),
     )
-    logFile(s3, day(back), [...taken, taken[0]])
+    deliver(s3, daysAgo(back), [...taken, taken[0]])
   }
-  logFile(s3, day(1), gzipSync('{"Records":[').subarray(0, 15))
+  deliver(s3, daysAgo(1), gzipSync('{"Records":[').subarray(0, 15))
 
   const hr = await importFile(
     w,
     hrId,
     [
       'Email,Notice,LastDay',
-      `thief@example.com,${day(3).toISOString()},${day(-20).toISOString()}`,
-      `honest@example.com,${day(3).toISOString()},${day(-20).toISOString()}`,
+      `thief@example.com,${daysAgo(3).toISOString()},${daysAgo(-20).toISOString()}`,
+      `honest@example.com,${daysAgo(3).toISOString()},${daysAgo(-20).toISOString()}`,
       'broken,row',
     ].join('\n'),
   )
@@ -245,7 +186,7 @@ test('a leaver who takes data becomes an alert, an approval, a case, and a SIEM 
   await w.client.workflow.execute('dailyManifests', {
     workflowId: 'manifests',
     taskQueue: TASK_QUEUES.exports,
-    args: [{ day: day(0).toISOString().slice(0, 10) }],
+    args: [{ day: daysAgo(0).toISOString().slice(0, 10) }],
   })
   await eventually(async () => receiver.messages.length, { until: (n) => n >= 5 })
   const manifest = receiver.messages.at(-1)?.body.data

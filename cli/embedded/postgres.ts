@@ -193,7 +193,7 @@ async function executableBinaries(runAs: { uid?: number }): Promise<Binaries> {
 function clusterHome(wanted: string, runAs: { uid?: number; gid?: number }, log: StartLog): string {
   mkdirSync(wanted, { recursive: true })
   let home = wanted
-  if (runAs.uid !== undefined && !passable(path.join(wanted, 'cluster'))) {
+  if (runAs.uid !== undefined && !passable(wanted)) {
     home = path.join('/var/tmp', `openirm-${createHash('sha256').update(wanted).digest('hex').slice(0, 12)}`)
     mkdirSync(home, { recursive: true })
     log.info(`PostgreSQL's user cannot enter ${wanted}; the cluster is kept in ${home}`)

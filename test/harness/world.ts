@@ -18,7 +18,7 @@ import { formOf, partSecrets } from '../../domain/form.ts'
 import { SEARCH_ATTRIBUTES } from '../../domain/processes.ts'
 import { exporterKind } from '../../exporters/kinds.ts'
 import { definitionFrom, loadIndicators, loadTemplates, syncIndicators } from '../../policies/load.ts'
-import { bundleWorkflows, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
+import { bundleWorkflows, type Queue, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 
 export interface World extends AsyncDisposable {
@@ -37,7 +37,7 @@ export interface World extends AsyncDisposable {
 }
 
 /** A database, a namespace and workers of the test's own, over the run's real servers. */
-export async function world(): Promise<World> {
+export async function world({ queues }: { queues?: readonly Queue[] } = {}): Promise<World> {
   const t = await testDatabase()
   const address = process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string
   const namespace = `test-${randomBytes(5).toString('hex')}`
@@ -72,7 +72,13 @@ export async function world(): Promise<World> {
     maxFileBytes: 1_000_000_000,
   }
   const native = await NativeConnection.connect({ address })
-  const workers = await startWorkers(deps, { connection: native, namespace, ring: t.ring, bundle: await bundle() })
+  const workers = await startWorkers(deps, {
+    connection: native,
+    namespace,
+    ring: t.ring,
+    bundle: await bundle(),
+    ...(queues ? { queues } : {}),
+  })
   return {
     t,
     deps,

@@ -1,0 +1,76 @@
+import os from 'node:os'
+import path from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
+import { pino } from 'pino'
+import type { Deps } from '../activities/deps.ts'
+import { EncryptingCodec } from '../activities/payload-codec.ts'
+import { openOriginLookup } from '../connectors/origin.ts'
+import { createDatabase, createPool } from '../db/connection.ts'
+import type { KeyRing } from '../db/keyring.ts'
+import { Spool } from '../db/spool.ts'
+import { Vault } from '../db/vault.ts'
+import { type Queue, startWorkers } from '../worker/worker.ts'
+
+/** Where this installation keeps its data, keys and spool. */
+export const dataDirectory = (env = process.env): string => path.resolve(env['OPENIRM_DATA_DIR'] ?? '.openirm')
+export const keyRingFile = (): string => path.join(dataDirectory(), 'keys.json')
+
+const MAX_FILE_BYTES = 5 * 1024 ** 3
+
+export interface PlatformAddresses {
+  databaseUrl: string
+  temporalAddress: string
+  namespace?: string
+}
+
+export interface Platform extends AsyncDisposable {
+  deps: Deps
+  /** Serves queues until stopped; settles when the workers have ended. */
+  work(queues?: readonly Queue[]): Promise<{ done: Promise<void>; stop(): Promise<void> }>
+}
+
+/** Everything that API and workers share, opened against a database and a Temporal server. */
+export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, env = process.env): Promise<Platform> {
+  const log = pino({
+    level: env['OPENIRM_LOG_LEVEL'] ?? 'info',
+    redact: { paths: ['err.stack', 'err.detail'], remove: true },
+  })
+  const logLine = { INFO: 'info', WARN: 'warn', ERROR: 'error' } as Record<string, 'info' | 'warn' | 'error'>
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message }) =>
+      log[logLine[level] ?? 'info']({ from: 'temporal' }, message),
+    ),
+  })
+  const namespace = addresses.namespace ?? 'default'
+  const pool = createPool(addresses.databaseUrl, {
+    max: 20,
+    onIdleError: () => log.warn('a database connection was lost'),
+  })
+  const vault = new Vault(ring)
+  const connection = await Connection.connect({ address: addresses.temporalAddress })
+  const deps: Deps = {
+    db: createDatabase(pool),
+    databaseUrl: addresses.databaseUrl,
+    vault,
+    spool: new Spool(env['OPENIRM_SPOOL_DIR'] ?? path.join(dataDirectory(env), 'spool'), vault),
+    temporal: new Client({ connection, namespace, dataConverter: { payloadCodecs: [new EncryptingCodec(ring)] } }),
+    origin: await openOriginLookup(),
+    log,
+    publicUrl: (env['OPENIRM_PUBLIC_URL'] ?? 'http://127.0.0.1:8080').replace(/\/$/, ''),
+    version: '0.1.0',
+    hostname: os.hostname().replace(/[^\x21-\x7e]/g, '') || 'openirm',
+    allowPrivateAddresses: env['OPENIRM_ALLOW_PRIVATE_ADDRESSES'] === 'true',
+    maxFileBytes: Number(env['OPENIRM_MAX_FILE_BYTES'] ?? MAX_FILE_BYTES),
+  }
+  const native = await NativeConnection.connect({ address: addresses.temporalAddress })
+  return {
+    deps,
+    work: (queues) => startWorkers(deps, { connection: native, namespace, ring, ...(queues ? { queues } : {}) }),
+    async [Symbol.asyncDispose]() {
+      await native.close()
+      await connection.close()
+      await deps.db.destroy()
+    },
+  }
+}
