@@ -34,7 +34,7 @@ function readYaml<S extends z.ZodType>(file: string, schema: S, code: ErrorCode)
     `${path.basename(file)}: ${issue?.message ?? 'invalid'} at ${issue?.path.join('.') || 'the top'}`,
     {
       field: issue?.path.join('.'),
-      fix: 'See docs/guides/policies.md for the fields of the file.',
+      fix: 'See CONTRIBUTING.md and the built-in files for the fields.',
     },
   )
 }
