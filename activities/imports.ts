@@ -36,7 +36,7 @@ export const beginImports =
   (deps: Deps) =>
   async ({ connectorId, runId, nominalAt }: BeginImportsInput): Promise<string[]> => {
     const connector = await deps.db.selectFrom('connector').selectAll().where('id', '=', connectorId).executeTakeFirst()
-    if (!connector || connector.state !== 'active') return []
+    if (connector?.state !== 'active') return []
     const { definition, config } = await configuredConnector(deps.db, deps.vault, connector)
     if (definition.delivery === 'pull') {
       const id = uuidFrom(runId, RUN_NAMESPACE)

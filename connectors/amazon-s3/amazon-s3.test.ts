@@ -218,8 +218,8 @@ describe('reading the bucket', () => {
     deliver(s3, daysAgo(1), gzipSync(JSON.stringify({ Records: one() })).subarray(0, 40))
     deliver(s3, daysAgo(0.9), one())
     const { pages } = await readAll(s3.endpoint)
-    const codes = (pages as unknown as { records: { unreadable?: { code: string } }[] }[]).flatMap(({ records: found }) =>
-      found.map((each) => each.unreadable?.code),
+    const codes = (pages as unknown as { records: { unreadable?: { code: string } }[] }[]).flatMap(
+      ({ records: found }) => found.map((each) => each.unreadable?.code),
     )
     expect(codes.sort()).toEqual(['object_damaged', undefined])
   })
