@@ -33,13 +33,14 @@ const DECIMALS = 6
 const round = (value: number, decimals: number): number => Math.round(value * 10 ** decimals) / 10 ** decimals
 
 /**
- * The weight of an insight with its boosters: 1 − (1−p)·Π(1−b), rounded to six decimals and kept below 1. Boosters are
- * multiplied in the order of their ids, so that the digits do not depend on the order in which they were found.
+ * The weight of an insight with its boosters: 1 − (1−p)·Π(1−b), rounded to six decimals and kept within
+ * 0.000001 … 0.999999. Boosters are multiplied in the order of their ids, so that the digits do not depend on the
+ * order in which they were found.
  */
 export function weightOf(baseWeight: number, boosters: readonly Pick<Booster, 'id' | 'weight'>[]): number {
   let rest = 1 - baseWeight
   for (const booster of [...boosters].sort((a, b) => compare(a.id, b.id))) rest *= 1 - booster.weight
-  return Math.min(round(1 - rest, DECIMALS), 1 - 10 ** -DECIMALS)
+  return Math.min(Math.max(round(1 - rest, DECIMALS), 10 ** -DECIMALS), 1 - 10 ** -DECIMALS)
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

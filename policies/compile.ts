@@ -1,55 +1,73 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
 import type { Evidence } from '../domain/score.ts'
-import type { IndicatorDefinition, Predicate } from './indicator.ts'
+import { addDays } from '../domain/window.ts'
+import { type IndicatorDefinition, POLICY_ZONE, type Predicate } from './indicator.ts'
 
 /** What the rollups need of an indicator. They are kept for every version that an enabled policy scores with. */
-export type ActiveIndicator = Pick<IndicatorDefinition, 'id' | 'version' | 'where' | 'measure'>
+export type ActiveIndicator = Pick<IndicatorDefinition, 'id' | 'version' | 'where' | 'measure'> & {
+  /** The policy's zone, where the predicate asks for it. */
+  timeZone?: string
+}
 
-/** `indicator_day.indicator_id`: versions with different predicates have rollups of their own. */
-export const rollupKey = ({ id, version }: Pick<IndicatorDefinition, 'id' | 'version'>): string => `${id}@${version}`
+/** `indicator_day.indicator_id`: versions and zones with different predicates have rollups of their own. */
+export const rollupKey = ({ id, version, timeZone }: Pick<ActiveIndicator, 'id' | 'version' | 'timeZone'>): string =>
+  timeZone === undefined ? `${id}@${version}` : `${id}@${version} ${timeZone}`
 
-/** SQL of a predicate over `activity a`. A comparison with an absent value is false, never unknown. */
-export function compilePredicate(predicate: Predicate): RawBuilder<boolean> {
-  if ('all' in predicate) return join(predicate.all, ' and ')
-  if ('any' in predicate) return join(predicate.any, ' or ')
-  if ('not' in predicate) return sql`not (${compilePredicate(predicate.not)})`
+/** SQL of an indicator's predicate over `activity a`. A comparison with an absent value is false, never unknown. */
+export const compilePredicate = ({
+  where,
+  timeZone,
+}: Pick<ActiveIndicator, 'where' | 'timeZone'>): RawBuilder<boolean> => compile(where, timeZone ?? 'UTC')
+
+function compile(predicate: Predicate, policyZone: string): RawBuilder<boolean> {
+  const joined = (parts: readonly Predicate[], by: ' and ' | ' or '): RawBuilder<boolean> =>
+    sql`(${sql.join(
+      parts.map((part) => sql`(${compile(part, policyZone)})`),
+      sql.raw(by),
+    )})`
+  const local = (zone: string) => sql`(a.at at time zone ${zone === POLICY_ZONE ? policyZone : zone}::text)`
+  if ('all' in predicate) return joined(predicate.all, ' and ')
+  if ('any' in predicate) return joined(predicate.any, ' or ')
+  if ('not' in predicate) return sql`not (${compile(predicate.not, policyZone)})`
   switch (predicate.field) {
     case 'destination_is_external':
-      return sql`coalesce(a.destination_is_external, false) = ${predicate.is}`
+      return sql`coalesce(a.destination_is_external = ${predicate.is}::boolean, false)`
     case 'flags':
-      return sql`coalesce(${predicate.contains} = any (a.flags), false)`
+      return sql`coalesce(${predicate.contains}::text = any (a.flags), false)`
     case 'size_bytes':
       return sql`coalesce(a.size_bytes >= ${predicate.atLeast}::bigint, false)`
     case 'hour': {
-      const hour = sql`extract(hour from a.at at time zone ${predicate.zone}::text)`
+      const hour = sql`extract(hour from ${local(predicate.zone)})`
       return predicate.from <= predicate.to
         ? sql`(${hour} >= ${predicate.from}::int and ${hour} < ${predicate.to}::int)`
         : sql`(${hour} >= ${predicate.from}::int or ${hour} < ${predicate.to}::int)`
     }
     case 'weekday':
-      return sql`extract(isodow from a.at at time zone ${predicate.zone}::text)::int = any (${predicate.in}::int[])`
+      return sql`extract(isodow from ${local(predicate.zone)})::int = any (${predicate.in}::int[])`
     default:
       return sql`coalesce(${sql.ref(`a.${predicate.field}`)} = any (${predicate.in}::text[]), false)`
   }
 }
 
-const join = (parts: readonly Predicate[], by: ' and ' | ' or '): RawBuilder<boolean> =>
-  sql`(${sql.join(
-    parts.map((part) => sql`(${compilePredicate(part)})`),
-    sql.raw(by),
-  )})`
-
 /** Machine accounts never count, and a record that was corrected counts no longer. */
-const COUNTS = sql`a.superseded_by is null and a.actor_kind <> 'service'`
-
-const dayOf = sql`(a.at at time zone 'UTC')::date`
+export const COUNTS = sql`a.superseded_by is null and a.actor_kind <> 'service'`
 
 /** Activities of the touched person-days; `touched` names a table with identity_id and day. */
 const touchedActivities = (touched: string) => sql`
   (select distinct identity_id, day from ${sql.raw(touched)}) t
   join activity a on a.identity_id = t.identity_id
     and a.at >= t.day::timestamp at time zone 'UTC' and a.at < (t.day + 1)::timestamp at time zone 'UTC'`
+
+/**
+ * Two imports that touch the same person-day each see their own rows only until the other has committed: the second
+ * waits here, after its rows are in, and its next statement sees both.
+ */
+const lockTouched = (tx: Connection, touched: string) =>
+  sql`
+    select from identity where id in (select identity_id from ${sql.raw(touched)}) order by id for no key update`.execute(
+    tx,
+  )
 
 /**
  * Recomputes the rollups of the touched person-days for all indicators in one pass over their activities. Never adds
@@ -60,14 +78,13 @@ export async function recomputeRollups(
   indicators: readonly ActiveIndicator[],
   touched: string,
 ): Promise<void> {
+  await lockTouched(tx, touched)
   await sql`
     delete from indicator_day using (select distinct identity_id, day from ${sql.raw(touched)}) t
     where indicator_day.identity_id = t.identity_id and indicator_day.day = t.day
       and indicator_day.indicator_id = any (${indicators.map(rollupKey)}::text[])`.execute(tx)
   if (indicators.length === 0) return
-  const hits = indicators.map(
-    (indicator) => sql`(${rollupKey(indicator)}::text, (${compilePredicate(indicator.where)}))`,
-  )
+  const hits = indicators.map((indicator) => sql`(${rollupKey(indicator)}::text, (${compilePredicate(indicator)}))`)
   await sql`
     insert into indicator_day (identity_id, day, indicator_id, count, objects, items, bytes, first_at, last_at)
     select a.identity_id, t.day, hit.indicator_id, count(*), count(distinct a.object_key),
@@ -79,36 +96,68 @@ export async function recomputeRollups(
     order by 1, 2, 3`.execute(tx)
 }
 
-/** Notes when an identity was first met with a value; an earlier day that arrives late moves it back. */
+const DIMENSIONS = sql`lateral (values ('any', ''), ('container', a.container_id::text), ('network', a.origin_network::text),
+                                          ('country', a.origin_country)) as met (dimension, value)`
+
+/**
+ * Notes when an identity was first met with a value; an earlier day that arrives late moves it back. A first meeting
+ * whose record was corrected meanwhile moves on to the next one, or goes.
+ */
 export async function recomputeSeen(tx: Connection, touched: string): Promise<void> {
+  await lockTouched(tx, touched)
   await sql`
     insert into identity_seen (identity_id, dimension, value, first_at)
-    select a.identity_id, seen.dimension, seen.value, min(a.at)
-    from ${touchedActivities(touched)}
-    cross join lateral (values ('any', ''), ('container', a.container_id::text), ('network', a.origin_network::text),
-                               ('country', a.origin_country)) as seen (dimension, value)
-    where seen.value is not null and ${COUNTS}
+    select a.identity_id, met.dimension, met.value, min(a.at)
+    from ${touchedActivities(touched)} cross join ${DIMENSIONS}
+    where met.value is not null and ${COUNTS}
     group by 1, 2, 3
     order by 1, 2, 3
     on conflict (identity_id, dimension, value) do update set first_at = least(identity_seen.first_at, excluded.first_at)
     where excluded.first_at < identity_seen.first_at`.execute(tx)
+  await sql`
+    with corrected as materialized (
+      select distinct seen.identity_id, seen.dimension, seen.value
+      from ${touchedActivities(touched)} cross join ${DIMENSIONS}
+      join identity_seen seen on seen.identity_id = a.identity_id and seen.dimension = met.dimension
+        and seen.value = met.value and seen.first_at = a.at
+      where a.superseded_by is not null
+    ), next as materialized (
+      select corrected.*, (
+        select min(a.at) from activity a cross join ${DIMENSIONS}
+        where a.identity_id = corrected.identity_id and met.dimension = corrected.dimension
+          and met.value = corrected.value and ${COUNTS}
+      ) as first_at
+      from corrected
+    ), gone as (
+      delete from identity_seen seen using next
+      where next.first_at is null and seen.identity_id = next.identity_id and seen.dimension = next.dimension
+        and seen.value = next.value
+    )
+    update identity_seen seen set first_at = next.first_at from next
+    where next.first_at is not null and seen.identity_id = next.identity_id and seen.dimension = next.dimension
+      and seen.value = next.value and seen.first_at <> next.first_at`.execute(tx)
 }
 
-/** Recomputes one indicator over all history, month by month: after it was added or changed. */
+/**
+ * Recomputes one indicator over all history, after it was added or changed: a transaction per UTC day, so that no
+ * statement outgrows its time limit and imports go on in between. Run twice it changes nothing.
+ */
 export async function rebuildRollup(db: Connection, indicator: ActiveIndicator): Promise<void> {
-  const months = await sql<{ month: string }>`
-    select distinct to_char(date_trunc('month', at at time zone 'UTC'), 'YYYY-MM-DD') as month from activity order by 1`.execute(
-    db,
-  )
-  for (const { month } of months.rows) {
-    await db.transaction().execute(async (tx) => {
-      await sql`
-        create temp table rebuilt_day on commit drop as
-        select distinct a.identity_id, ${dayOf} as day from activity a
-        where a.at >= ${month}::date::timestamp at time zone 'UTC'
-          and a.at < (${month}::date + interval '1 month')::timestamp at time zone 'UTC'`.execute(tx)
-      await recomputeRollups(tx, [indicator], 'pg_temp.rebuilt_day')
-    })
+  const partitions = await sql<{ month: string }>`
+    select to_char(to_date(right(child.relname, 6), 'YYYYMM'), 'YYYY-MM-DD') as month
+    from pg_inherits join pg_class child on child.oid = inhrelid
+    where inhparent = 'activity'::regclass order by 1`.execute(db)
+  for (const { month } of partitions.rows) {
+    for (let day = month; day.slice(0, 7) === month.slice(0, 7); day = addDays(day, 1)) {
+      await db.transaction().execute(async (tx) => {
+        await sql`
+          create temp table rebuilt_day on commit drop as
+          select distinct a.identity_id, ${day}::date as day from activity a
+          where a.at >= ${day}::date::timestamp at time zone 'UTC'
+            and a.at < (${day}::date + 1)::timestamp at time zone 'UTC'`.execute(tx)
+        await recomputeRollups(tx, [indicator], 'pg_temp.rebuilt_day')
+      })
+    }
   }
 }
 
@@ -140,7 +189,7 @@ export async function evidenceOf(
     left join import_chunk chunk on chunk.import_id = a.import_id and chunk.texts_id = a.texts_id
     where a.identity_id = any (${identityIds}::bigint[])
       and a.at >= ${day}::date::timestamp at time zone 'UTC' and a.at < (${day}::date + 1)::timestamp at time zone 'UTC'
-      and ${COUNTS} and (${compilePredicate(indicator.where)}) ${firstSeen}
+      and ${COUNTS} and (${compilePredicate(indicator)}) ${firstSeen}
     group by 1, 2
     order by 1, 2`.execute(tx)
   return found.rows.map((row) => ({
@@ -151,7 +200,8 @@ export async function evidenceOf(
   }))
 }
 
-const SEEN_VALUE = {
+/** The value of a dimension in `activity a`, as `identity_seen` keeps it. */
+export const SEEN_VALUE = {
   container: sql`a.container_id::text`,
   network: sql`a.origin_network::text`,
   country: sql`a.origin_country`,

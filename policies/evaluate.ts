@@ -3,7 +3,7 @@ import type { Connection } from '../db/connection.ts'
 import type { Severity } from '../domain/alert.ts'
 import { type Activation, type Booster, byDayAndIndicator, type Insight, weightOf } from '../domain/score.ts'
 import { addDays, dayOf, daysBetween, maxDay, minDay } from '../domain/window.ts'
-import { rollupKey } from './compile.ts'
+import { type ActiveIndicator, COUNTS, compilePredicate, rollupKey, SEEN_VALUE } from './compile.ts'
 import type { IndicatorDefinition } from './indicator.ts'
 import type { PolicyDefinition } from './template.ts'
 
@@ -14,10 +14,13 @@ export interface PersonEvaluation {
   insights: Insight[]
 }
 
+/** An indicator as a policy scores with it: its thresholds and its time zone applied (see `pinnedIndicators`). */
+export type ScoringIndicator = IndicatorDefinition & Pick<ActiveIndicator, 'timeZone'>
+
 export interface EvaluateInput {
   definition: PolicyDefinition
   /** The pinned indicators by id, the policy's thresholds applied. */
-  indicators: ReadonlyMap<string, IndicatorDefinition>
+  indicators: ReadonlyMap<string, ScoringIndicator>
   /** People to look at; everybody when absent. */
   personIds?: readonly number[]
   asOf: Date
@@ -31,20 +34,17 @@ export async function evaluatePeople(tx: Connection, input: EvaluateInput): Prom
   const activations = await openWindows(tx, input)
   if (activations.size === 0) return []
   const personIds = [...activations.keys()]
-  const identities = await tx
-    .selectFrom('identity')
-    .select(['id', 'person_id'])
-    .where('person_id', 'in', personIds)
-    .execute()
-  const rollups = await readRollups(tx, [...input.indicators.values()], activations)
-  const firsts = await readFirstSeen(tx, activations)
+  const identities = await identitiesOf(tx, personIds)
+  const indicators = [...input.indicators.values()]
+  const rollups = await readRollups(tx, indicators, activations)
+  const firsts = await readFirstSeen(tx, indicators, activations)
   const confirmed = await previouslyConfirmed(tx, personIds)
   return personIds.map((personId) => {
     const activation = activations.get(personId) as Activation
     const history = { rollups: rollups.get(personId) ?? new Map(), firsts: firsts.get(personId) ?? EMPTY_FIRSTS }
     return {
       personId,
-      identityIds: identities.filter((identity) => identity.person_id === personId).map(({ id }) => id),
+      identityIds: identities.get(personId) ?? [],
       activation,
       insights: insightsOf(input, activation, history, confirmed.has(personId)),
     }
@@ -60,6 +60,9 @@ async function openWindows(
 ): Promise<Map<number, Activation>> {
   const { triggers, windows } = definition.settings
   const today = dayOf(asOf)
+  if (personIds?.length === 0) return new Map()
+  // A day wider than the windows on either side; the windows themselves are compared below, as calendar days.
+  const around = (days: number) => new Date(asOf.getTime() + days * DAY_MS)
   let query = tx
     .selectFrom('fact')
     .innerJoin('identity', 'identity.id', 'fact.identity_id')
@@ -67,13 +70,21 @@ async function openWindows(
     .where('fact.kind', '=', 'resignation')
     .where('fact.superseded_at', 'is', null)
     .where('fact.withdrawn', '=', false)
-    .where('fact.effective_at', '>=', new Date(asOf.getTime() - 400 * 86_400_000))
+    .where(({ and, eb, or }) =>
+      or([
+        and([
+          eb('fact.effective_at', '>=', around(-windows.activationDays - 1)),
+          eb('fact.effective_at', '<=', around(1)),
+        ]),
+        and([
+          eb('fact.last_working_at', '>=', around(-windows.pastTerminationDays - 1)),
+          eb('fact.last_working_at', '<=', around(windows.futureTerminationDays + 1)),
+        ]),
+      ]),
+    )
     .orderBy('fact.effective_at')
     .orderBy('fact.id')
-  if (personIds) {
-    if (personIds.length === 0) return new Map()
-    query = query.where('identity.person_id', 'in', [...personIds])
-  }
+  if (personIds) query = query.where(sql<boolean>`identity.person_id = any (${[...personIds]}::bigint[])`)
   const open = new Map<number, Activation>()
   for (const fact of await query.execute()) {
     const noticeDay = dayOf(fact.effective_at)
@@ -110,6 +121,8 @@ async function openWindows(
   return open
 }
 
+const DAY_MS = 86_400_000
+
 // --- what is known of people ------------------------------------------------------------------------------------
 
 interface DayTotals {
@@ -123,17 +136,24 @@ type Rollups = Map<string, Map<string, DayTotals>>
 interface Firsts {
   /** First day of any activity; null when there was none. */
   since: string | null
-  /** dimension → day → values first met that day. */
+  /** rollup key → day of the window → values first met that day by an activity that the indicator counts. */
   values: Map<string, Map<string, number>>
 }
 const EMPTY_FIRSTS: Firsts = { since: null, values: new Map() }
+
+async function identitiesOf(tx: Connection, personIds: readonly number[]): Promise<Map<number, number[]>> {
+  const rows = await sql<{ person_id: number; ids: number[] }>`
+    select person_id, json_agg(id order by id) as ids from identity
+    where person_id = any (${personIds}::bigint[]) group by 1`.execute(tx)
+  return new Map(rows.rows.map((row) => [row.person_id, row.ids]))
+}
 
 /** Longest baseline that an indicator may ask for. */
 const BASELINE_DAYS = 90
 
 async function readRollups(
   tx: Connection,
-  indicators: readonly IndicatorDefinition[],
+  indicators: readonly ScoringIndicator[],
   activations: ReadonlyMap<number, Activation>,
 ): Promise<Map<number, Rollups>> {
   const rows = await sql<{
@@ -168,35 +188,56 @@ async function readRollups(
 
 async function readFirstSeen(
   tx: Connection,
+  indicators: readonly ScoringIndicator[],
   activations: ReadonlyMap<number, Activation>,
 ): Promise<Map<number, Firsts>> {
-  const rows = await sql<{ person_id: number; dimension: string; day: string; n: number }>`
-    select person_id, dimension, (first_at at time zone 'UTC')::date as day, count(*)::int as n
-    from (
-      select identity.person_id, seen.dimension, seen.value, min(seen.first_at) as first_at
-      from identity join identity_seen seen on seen.identity_id = identity.id
-      where identity.person_id = any (${[...activations.keys()]}::bigint[])
-      group by 1, 2, 3
-    ) firsts
-    group by 1, 2, 3`.execute(tx)
   const people = new Map<number, Firsts>()
-  for (const row of rows.rows) {
-    const firsts = getOrMake(people, row.person_id, () => ({ since: null, values: new Map() }) as Firsts)
-    if (row.dimension === 'any') firsts.since = row.day
-    else getOrMake(firsts.values, row.dimension, () => new Map<string, number>()).set(row.day, row.n)
+  const since = await sql<{ person_id: number; day: string }>`
+    select identity.person_id, (min(seen.first_at) at time zone 'UTC')::date as day
+    from identity join identity_seen seen on seen.identity_id = identity.id and seen.dimension = 'any'
+    where identity.person_id = any (${[...activations.keys()]}::bigint[])
+    group by 1`.execute(tx)
+  for (const row of since.rows) people.set(row.person_id, { since: row.day, values: new Map() })
+  for (const indicator of indicators) {
+    if (indicator.measure.of !== 'first_seen') continue
+    const { dimension } = indicator.measure
+    const rows = await sql<{ person_id: number; day: string; n: number }>`
+      with first as (
+        select asked.person_id, asked.from_day, asked.to_day, seen.value,
+               (min(seen.first_at) at time zone 'UTC')::date as day
+        from unnest(${[...activations.keys()]}::bigint[], ${[...activations.values()].map((a) => a.fromDay)}::date[],
+                    ${[...activations.values()].map((a) => a.toDay)}::date[]) as asked (person_id, from_day, to_day)
+        join identity on identity.person_id = asked.person_id
+        join identity_seen seen on seen.identity_id = identity.id and seen.dimension = ${dimension}
+        group by 1, 2, 3, 4
+      )
+      select first.person_id, first.day, count(*)::int as n
+      from first
+      where first.day between first.from_day and first.to_day
+        -- met by something that the indicator counts, not by a refused or another kind of activity
+        and exists (
+          select from identity
+          join indicator_day r on r.identity_id = identity.id and r.day = first.day
+            and r.indicator_id = ${rollupKey(indicator)}
+          join activity a on a.identity_id = identity.id
+            and a.at >= first.day::timestamp at time zone 'UTC' and a.at < (first.day + 1)::timestamp at time zone 'UTC'
+          where identity.person_id = first.person_id and ${SEEN_VALUE[dimension]} = first.value
+            and ${COUNTS} and (${compilePredicate(indicator)})
+        )
+      group by 1, 2`.execute(tx)
+    for (const row of rows.rows) {
+      const firsts = getOrMake(people, row.person_id, () => ({ since: null, values: new Map() }) as Firsts)
+      getOrMake(firsts.values, rollupKey(indicator), () => new Map<string, number>()).set(row.day, row.n)
+    }
   }
   return people
 }
 
 async function previouslyConfirmed(tx: Connection, personIds: readonly number[]): Promise<Set<number>> {
-  const rows = await tx
-    .selectFrom('case_file')
-    .select('person_id')
-    .distinct()
-    .where('person_id', 'in', [...personIds])
-    .where('resolution', '=', 'confirmed_violation')
-    .execute()
-  return new Set(rows.map((row) => row.person_id))
+  const rows = await sql<{ person_id: number }>`
+    select distinct person_id from case_file
+    where person_id = any (${personIds}::bigint[]) and resolution = 'confirmed_violation'`.execute(tx)
+  return new Set(rows.rows.map((row) => row.person_id))
 }
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
@@ -219,14 +260,14 @@ type Draft = Omit<Insight, 'boosters' | 'weight'> & { unusual: Booster | null }
 /** The tier that one indicator finds for somebody on one day; null for none. What the examples of its file are run by. */
 export async function tierOn(
   tx: Connection,
-  indicator: IndicatorDefinition,
+  indicator: ScoringIndicator,
   personId: number,
   day: string,
 ): Promise<Severity | null> {
   const window: Activation = { kind: 'resignation', factId: '', day, fromDay: day, toDay: day }
   const activations = new Map([[personId, window]])
   const rollups = (await readRollups(tx, [indicator], activations)).get(personId) ?? new Map()
-  const firsts = (await readFirstSeen(tx, activations)).get(personId) ?? EMPTY_FIRSTS
+  const firsts = (await readFirstSeen(tx, [indicator], activations)).get(personId) ?? EMPTY_FIRSTS
   for (const [on, { value }] of measure(indicator, window, { rollups, firsts })) {
     if (on === day) return tierOf(value, indicator.tiers)
   }
@@ -248,7 +289,7 @@ function insightsOf(input: EvaluateInput, activation: Activation, history: Histo
         unit: indicator.unit,
         tier,
         baseWeight: indicator.weights[tier],
-        because: word(indicator.says, { value: measured.value, unit: indicator.unit, usual: measured.usual }),
+        because: word(indicator, day, measured),
         unusual: unusualBooster(input, indicator, day, history),
       })
     }
@@ -275,7 +316,7 @@ function insightsOf(input: EvaluateInput, activation: Activation, history: Histo
     .sort(byDayAndIndicator)
 }
 
-export const tierOf = (value: number, tiers: IndicatorDefinition['tiers']): Severity | null =>
+export const tierOf = (value: number, tiers: ScoringIndicator['tiers']): Severity | null =>
   value >= tiers.high ? 'high' : value >= tiers.medium ? 'medium' : value >= tiers.low ? 'low' : null
 
 interface Measured {
@@ -285,18 +326,15 @@ interface Measured {
 
 /** What an indicator measured on each day of the window. */
 function* measure(
-  indicator: IndicatorDefinition,
+  indicator: ScoringIndicator,
   window: Pick<Activation, 'fromDay' | 'toDay'>,
   history: History,
 ): Generator<[string, Measured]> {
   const { measure: how } = indicator
   const inWindow = (day: string) => day >= window.fromDay && day <= window.toDay
   if (how.of === 'first_seen') {
-    // Only on days on which the indicator's own predicate was true at all.
-    const active = history.rollups.get(rollupKey(indicator))
-    for (const [day, value] of history.firsts.values.get(how.dimension) ?? []) {
-      if (inWindow(day) && active?.has(day) && historyDays(history, day) >= how.historyDays)
-        yield [day, { value, usual: null }]
+    for (const [day, value] of history.firsts.values.get(rollupKey(indicator)) ?? []) {
+      if (inWindow(day) && historyDays(history, day) >= how.historyDays) yield [day, { value, usual: null }]
     }
     return
   }
@@ -308,7 +346,9 @@ function* measure(
       // Somebody with next to nothing on an ordinary day is compared with one a day, not with zero.
       yield [day, { value: oneDecimal(totals[how.base] / Math.max(usual, 1)), usual: oneDecimal(usual) }]
     } else {
-      yield [day, { value: totals[how.of], usual: null }]
+      const usual = how.unlessUsual ? ownHabit(history, indicator, how.of, day, how.unlessUsual.days) : null
+      if (how.unlessUsual && usual !== null && totals[how.of] < how.unlessUsual.times * usual) continue
+      yield [day, { value: totals[how.of], usual: usual === null ? null : oneDecimal(usual) }]
     }
   }
 }
@@ -321,7 +361,7 @@ const historyDays = (history: History, day: string): number =>
 /** The person's own daily mean over the days before, days without activity included; null without any day before. */
 function ownMean(
   history: History,
-  indicator: IndicatorDefinition,
+  indicator: ScoringIndicator,
   base: keyof DayTotals,
   day: string,
   days: number,
@@ -336,9 +376,29 @@ function ownMean(
   return sum / span
 }
 
+/** So many days of doing a thing make a habit. */
+const HABIT_DAYS = 2
+
+/**
+ * What is ordinary for this person on a day on which they do it: the mean over such days before, so that work of every
+ * second night is known as such; over all days before while there were too few. Null without any day before.
+ */
+function ownHabit(
+  history: History,
+  indicator: ScoringIndicator,
+  base: keyof DayTotals,
+  day: string,
+  days: number,
+): number | null {
+  const from = addDays(day, -days)
+  const before = [...(history.rollups.get(rollupKey(indicator)) ?? [])].filter(([on]) => on >= from && on < day)
+  if (before.length < HABIT_DAYS) return ownMean(history, indicator, base, day, days)
+  return before.reduce((sum, [, totals]) => sum + totals[base], 0) / before.length
+}
+
 function unusualBooster(
   input: EvaluateInput,
-  indicator: IndicatorDefinition,
+  indicator: ScoringIndicator,
   day: string,
   history: History,
 ): Booster | null {
@@ -357,5 +417,24 @@ function unusualBooster(
   }
 }
 
-const word = (says: string, values: { value: number; unit: string; usual: number | null }): string =>
-  says.replace(/\{(value|unit|usual)\}/g, (_, name: 'value' | 'unit' | 'usual') => String(values[name] ?? '–'))
+const GROUPED = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+const BYTE_UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB', 'PB']
+
+/** A value for reading, with its unit: `1,234 objects`, `12.3 GB`. The exact one is in the insight's `value`. */
+export function amount(value: number, unit: string): string {
+  if (unit !== 'bytes') return `${GROUPED.format(value)} ${unit}`
+  const power = Math.min(Math.max(Math.floor(Math.log10(Math.max(value, 1)) / 3), 0), BYTE_UNITS.length - 1)
+  return `${GROUPED.format(value / 1000 ** power)} ${BYTE_UNITS[power]}`
+}
+
+function word(indicator: ScoringIndicator, day: string, { value, usual }: Measured): string {
+  const figure = (number: number) => (indicator.unit === 'bytes' ? amount(number, 'bytes') : GROUPED.format(number))
+  const filled: Record<string, string> = {
+    value: figure(value),
+    unit: indicator.unit,
+    usual: usual === null ? 'not known' : figure(usual),
+    day,
+    zone: indicator.timeZone ?? 'UTC',
+  }
+  return indicator.says.replace(/\{(\w+)\}/g, (_, name: string) => filled[name] ?? '')
+}

@@ -5,7 +5,7 @@ import type { Severity } from '../domain/alert.ts'
 import { addDays } from '../domain/window.ts'
 import { recomputeRollups, recomputeSeen } from './compile.ts'
 import { tierOn } from './evaluate.ts'
-import type { ExampleActivity, IndicatorDefinition } from './indicator.ts'
+import { type ExampleActivity, type IndicatorDefinition, usesPolicyZone } from './indicator.ts'
 
 export interface ExampleResult {
   indicatorId: string
@@ -16,11 +16,11 @@ export interface ExampleResult {
 }
 
 /** The day that examples speak of: a Wednesday in the middle of a month. */
-const EXAMPLE_DAY = '2026-04-15'
+export const EXAMPLE_DAY = '2026-04-15'
 
 class RolledBack extends Error {}
 
-/** Runs every example through the same SQL as real activities, each in a transaction that is taken back. */
+/** Runs every example through the same SQL as real activities, each in a transaction that is taken back. Hours are UTC. */
 export async function runExamples(db: Database, indicators: Iterable<IndicatorDefinition>): Promise<ExampleResult[]> {
   const results: ExampleResult[] = []
   for (const indicator of indicators) {
@@ -32,8 +32,9 @@ export async function runExamples(db: Database, indicators: Iterable<IndicatorDe
           select distinct identity_id, (at at time zone 'UTC')::date as day from activity
           where identity_id = ${person.identityId}`.execute(tx)
         await recomputeSeen(tx, 'pg_temp.example_day')
-        await recomputeRollups(tx, [indicator], 'pg_temp.example_day')
-        return tierOn(tx, indicator, person.personId, EXAMPLE_DAY)
+        const inUtc = usesPolicyZone(indicator.where) ? { ...indicator, timeZone: 'UTC' } : indicator
+        await recomputeRollups(tx, [inUtc], 'pg_temp.example_day')
+        return tierOn(tx, inUtc, person.personId, EXAMPLE_DAY)
       })
       results.push({
         indicatorId: indicator.id,
@@ -60,7 +61,8 @@ async function inTransactionTakenBack<T>(db: Database, work: (tx: Connection) =>
   return result as T
 }
 
-async function insertSomebody(tx: Connection): Promise<{ personId: number; identityId: number }> {
+/** A person with one account, for rehearsals: nothing of it can be read back. */
+export async function insertSomebody(tx: Connection): Promise<{ personId: number; identityId: number }> {
   const sealedId = uuid()
   await sql`insert into sealed_value (id, purpose, key_id, nonce, ciphertext)
     values (${sealedId}, 'identity', 'example', decode(repeat('00', 12), 'hex'), decode(repeat('00', 16), 'hex'))`.execute(
@@ -79,7 +81,8 @@ async function insertSomebody(tx: Connection): Promise<{ personId: number; ident
   return { personId: person.id, identityId: identity.id }
 }
 
-async function insertActivities(tx: Connection, identityId: number, example: ExampleActivity): Promise<void> {
+/** The activities of one line of an example, counted back from `EXAMPLE_DAY`. */
+export async function insertActivities(tx: Connection, identityId: number, example: ExampleActivity): Promise<void> {
   const day = addDays(EXAMPLE_DAY, -example.daysBefore)
   await sql`select ensure_month(${day}::date)`.execute(tx)
   const at = `${day}T${String(example.hour).padStart(2, '0')}:00:00Z`

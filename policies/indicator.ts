@@ -13,12 +13,16 @@ export type Predicate =
   | { field: 'destination_is_external'; is: boolean }
   | { field: 'flags'; contains: string }
   | { field: 'size_bytes'; atLeast: number }
-  /** Hours [from, to) in the zone, over midnight when from > to. */
+  /** Hours [from, to) in the zone, over midnight when from > to. A zone is an IANA name, or `policy` for the policy's. */
   | { field: 'hour'; zone: string; from: number; to: number }
   /** ISO weekdays, 1 = Monday. */
   | { field: 'weekday'; zone: string; in: number[] }
 
-const zone = z.string().refine((name) => isZone(name), 'not an IANA time zone')
+/** Stands in a predicate for the time zone that the policy is set to. */
+export const POLICY_ZONE = 'policy'
+
+export const timeZone = z.string().refine((name) => isZone(name), 'not an IANA time zone')
+const zone = z.string().refine((name) => name === POLICY_ZONE || isZone(name), 'neither an IANA time zone nor `policy`')
 const hour = z.int().min(0).max(24)
 
 function isZone(name: string): boolean {
@@ -34,25 +38,50 @@ const words = <const T extends readonly [string, ...string[]]>(field: string, va
   z.strictObject({ field: z.literal(field), in: z.array(z.enum(values)).min(1) })
 const texts = (field: string) => z.strictObject({ field: z.literal(field), in: z.array(z.string().min(1)).min(1) })
 
+const condition = z.discriminatedUnion('field', [
+  words('verb', VERBS),
+  words('outcome', OUTCOMES),
+  words('actor_kind', ACTOR_KINDS),
+  words('audience_after', AUDIENCES),
+  texts('native_event'),
+  texts('object_ext'),
+  texts('origin_country'),
+  z.strictObject({ field: z.literal('destination_is_external'), is: z.boolean() }),
+  z.strictObject({ field: z.literal('flags'), contains: z.string().min(1) }),
+  z.strictObject({ field: z.literal('size_bytes'), atLeast: z.int().min(0) }),
+  z.strictObject({ field: z.literal('hour'), zone, from: hour, to: hour }).refine(({ from, to }) => from !== to, {
+    error: 'from and to are the same hour: nothing lies between',
+    path: ['to'],
+  }),
+  z.strictObject({ field: z.literal('weekday'), zone, in: z.array(z.int().min(1).max(7)).min(1) }),
+])
+
 export const predicate: z.ZodType<Predicate> = z.lazy(() =>
   z.union([
     z.strictObject({ all: z.array(predicate).min(1) }),
     z.strictObject({ any: z.array(predicate).min(1) }),
     z.strictObject({ not: predicate }),
-    words('verb', VERBS),
-    words('outcome', OUTCOMES),
-    words('actor_kind', ACTOR_KINDS),
-    words('audience_after', AUDIENCES),
-    texts('native_event'),
-    texts('object_ext'),
-    texts('origin_country'),
-    z.strictObject({ field: z.literal('destination_is_external'), is: z.boolean() }),
-    z.strictObject({ field: z.literal('flags'), contains: z.string().min(1) }),
-    z.strictObject({ field: z.literal('size_bytes'), atLeast: z.int().min(0) }),
-    z.strictObject({ field: z.literal('hour'), zone, from: hour, to: hour }),
-    z.strictObject({ field: z.literal('weekday'), zone, in: z.array(z.int().min(1).max(7)).min(1) }),
+    condition,
   ]),
 ) as z.ZodType<Predicate>
+
+/** Conditions that one indicator may hold: each is evaluated for every activity of every touched day. */
+export const CONDITIONS_MAX = 100
+
+const conditionsIn = (where: Predicate): number =>
+  'all' in where || 'any' in where
+    ? ('all' in where ? where.all : where.any).reduce((sum, part) => sum + conditionsIn(part), 0)
+    : 'not' in where
+      ? conditionsIn(where.not)
+      : 1
+
+/** Whether a predicate asks for the policy's time zone: then its rollups differ from zone to zone. */
+export const usesPolicyZone = (where: Predicate): boolean =>
+  'all' in where || 'any' in where
+    ? ('all' in where ? where.all : where.any).some(usesPolicyZone)
+    : 'not' in where
+      ? usesPolicyZone(where.not)
+      : 'zone' in where && where.zone === POLICY_ZONE
 
 const tiered = z.strictObject({
   low: z.number().positive(),
@@ -66,7 +95,7 @@ const weights = tiered.refine(
 )
 
 /** An activity of an example, with the defaults that keep examples short. */
-const exampleActivity = z.strictObject({
+export const exampleActivity = z.strictObject({
   /** Days before the example's day; 0 = that day. */
   daysBefore: z.int().min(0).max(120).default(0),
   /** UTC hour. */
@@ -89,19 +118,39 @@ const exampleActivity = z.strictObject({
 })
 export type ExampleActivity = z.output<typeof exampleActivity>
 
+/** What `says` may hold: the value with its unit's wording, the unit, the own usual, the UTC day, the time zone. */
+export const PLACEHOLDERS = ['value', 'unit', 'usual', 'day', 'zone'] as const
+
 export const indicatorSchema = z
   .strictObject({
     id: z.string().regex(/^[a-z][a-z0-9-]{2,60}$/),
     version: z.int().min(1),
     title: z.string().min(3).max(120),
-    /** What it says of an insight; {value}, {unit} and {usual} are filled in. Never names anybody. */
-    says: z.string().min(5).max(300),
+    /** What it says of an insight. Never names anybody: there is no placeholder for a person. */
+    says: z
+      .string()
+      .min(5)
+      .max(300)
+      .refine(
+        (says) =>
+          [...says.matchAll(/\{([^}]*)\}/g)].every(([, name]) =>
+            (PLACEHOLDERS as readonly string[]).includes(name ?? ''),
+          ),
+        `a placeholder is one of ${PLACEHOLDERS.map((name) => `{${name}}`).join(', ')}`,
+      ),
     family: z.enum(['access', 'collection', 'exfiltration', 'deletion', 'obfuscation', 'security']),
     /** Connector kinds that can feed it. */
     needs: z.array(z.string()).min(1),
-    where: predicate,
-    measure: z.union([
-      z.strictObject({ of: z.enum(['count', 'objects', 'items', 'bytes']) }),
+    where: predicate.refine((where) => conditionsIn(where) <= CONDITIONS_MAX, `more than ${CONDITIONS_MAX} conditions`),
+    measure: z.discriminatedUnion('of', [
+      z.strictObject({
+        of: z.enum(['count', 'objects', 'items', 'bytes']),
+        /**
+         * Leaves out days below so many times what this person does on such a day: who always works like this gives no
+         * sign by going on. The first day of a history has nothing before it and counts.
+         */
+        unlessUsual: z.strictObject({ days: z.int().min(7).max(90), times: z.number().gt(1) }).optional(),
+      }),
       /** Values of a dimension met for the first time that day by somebody with so many days of history. */
       z.strictObject({
         of: z.literal('first_seen'),

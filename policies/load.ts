@@ -6,9 +6,14 @@ import type { Connection } from '../db/connection.ts'
 import { sha256 } from '../db/hash.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
-import { type IndicatorDefinition, indicatorSchema } from './indicator.ts'
+import { rollupKey } from './compile.ts'
+import type { ScoringIndicator } from './evaluate.ts'
+import { type IndicatorDefinition, indicatorSchema, usesPolicyZone } from './indicator.ts'
+import { explainIssue } from './issue.ts'
 import {
+  type PinnedIndicator,
   type PolicyDefinition,
+  type PolicySettings,
   type PolicyTemplate,
   policyDefinition,
   policySettings,
@@ -28,22 +33,25 @@ function readYaml<S extends z.ZodType>(file: string, schema: S, code: ErrorCode)
   }
   const parsed = schema.safeParse(document)
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new AppError(
-    code,
-    `${path.basename(file)}: ${issue?.message ?? 'invalid'} at ${issue?.path.join('.') || 'the top'}`,
-    {
-      field: issue?.path.join('.'),
-      fix: 'See CONTRIBUTING.md and the built-in files for the fields.',
-    },
-  )
+  const { field, what, fix } = explainIssue(parsed.error)
+  throw new AppError(code, `${path.basename(file)}: ${what} at ${field || 'the top'}`, { field, fix })
 }
 
-const yamlFiles = (directory: string): string[] =>
-  readdirSync(directory)
+function yamlFiles(directory: string, code: ErrorCode): string[] {
+  let names: string[]
+  try {
+    names = readdirSync(directory)
+  } catch (cause) {
+    throw new AppError(code, 'the directory of indicator files cannot be read', {
+      cause,
+      fix: 'Name a directory that exists and that this account may read.',
+    })
+  }
+  return names
     .filter((name) => name.endsWith('.yaml'))
     .sort()
     .map((name) => path.join(directory, name))
+}
 
 function named<T extends { id: string }>(file: string, definition: T, code: ErrorCode): T {
   if (`${definition.id}.yaml` !== path.basename(file)) {
@@ -57,7 +65,8 @@ function named<T extends { id: string }>(file: string, definition: T, code: Erro
 /** The built-in indicators and those of the customer's own directory, by id. */
 export function loadIndicators(ownDirectory?: string): Map<string, IndicatorDefinition> {
   const loaded = new Map<string, IndicatorDefinition>()
-  for (const file of [...yamlFiles(builtInIndicators), ...(ownDirectory ? yamlFiles(ownDirectory) : [])]) {
+  const own = ownDirectory === undefined ? [] : yamlFiles(ownDirectory, 'indicator_invalid')
+  for (const file of [...yamlFiles(builtInIndicators, 'indicator_invalid'), ...own]) {
     const indicator = named(file, readYaml(file, indicatorSchema, 'indicator_invalid'), 'indicator_invalid')
     if (loaded.has(indicator.id)) {
       throw new AppError('indicator_invalid', `${path.basename(file)}: the id ${indicator.id} is taken`, {
@@ -71,7 +80,7 @@ export function loadIndicators(ownDirectory?: string): Map<string, IndicatorDefi
 
 export const loadTemplates = (): Map<string, PolicyTemplate> =>
   new Map(
-    yamlFiles(builtInTemplates).map((file) => {
+    yamlFiles(builtInTemplates, 'policy_invalid').map((file) => {
       const template = named(file, readYaml(file, templateSchema, 'policy_invalid'), 'policy_invalid')
       return [template.id, template]
     }),
@@ -96,28 +105,47 @@ export async function syncIndicators(tx: Connection, indicators: Iterable<Indica
     if (same && same.sha256 !== hash) {
       throw new AppError(
         'indicator_invalid',
-        `indicator ${indicator.id} differs from its stored version ${indicator.version}`,
+        `${indicator.id}.yaml differs from the stored version ${indicator.version}`,
         {
-          fix: `Set version: ${(stored[0]?.version ?? 0) + 1} in its file.`,
+          field: 'version',
+          fix: `Set version: ${(stored[0]?.version ?? 0) + 1} in the file, or take the change back.`,
         },
       )
     }
     if (same) continue
-    await tx
+    const next = (stored[0]?.version ?? 0) + 1
+    if (indicator.version !== next) {
+      throw new AppError(
+        'indicator_invalid',
+        `${indicator.id}.yaml says version ${indicator.version}, the next one is ${next}`,
+        {
+          field: 'version',
+          fix: `Set version: ${next} in the file: versions are stored without gaps.`,
+        },
+      )
+    }
+    const inserted = await tx
       .insertInto('indicator')
       .values({ id: indicator.id, version: indicator.version, definition, sha256: hash })
+      .onConflict((conflict) => conflict.doNothing())
+      .returning('version')
       .execute()
+    if (inserted.length === 0) {
+      // Another process stored this version a moment ago: it is held to the same rule.
+      await syncIndicators(tx, [indicator])
+      continue
+    }
     added.push(`${indicator.id}@${indicator.version}`)
   }
   return added
 }
 
-/** The stored definition of every pinned indicator, thresholds of the policy applied, by id. */
+/** The stored definition of every pinned indicator, thresholds and time zone of the policy applied, by id. */
 export async function pinnedIndicators(
   db: Connection,
   definition: PolicyDefinition,
-): Promise<Map<string, IndicatorDefinition>> {
-  const found = new Map<string, IndicatorDefinition>()
+): Promise<Map<string, ScoringIndicator>> {
+  const found = new Map<string, ScoringIndicator>()
   for (const pin of definition.indicators) {
     const row = await db
       .selectFrom('indicator')
@@ -132,13 +160,17 @@ export async function pinnedIndicators(
       })
     }
     const stored = row.definition as unknown as IndicatorDefinition
-    found.set(pin.id, pin.tiers ? { ...stored, tiers: pin.tiers } : stored)
+    found.set(pin.id, {
+      ...stored,
+      ...(pin.tiers ? { tiers: pin.tiers } : {}),
+      ...(usesPolicyZone(stored.where) ? { timeZone: definition.settings.timeZone } : {}),
+    })
   }
   return found
 }
 
 /** The indicators whose rollups an import must keep: every version that an enabled policy scores with. */
-export async function activeIndicators(db: Connection): Promise<IndicatorDefinition[]> {
+export async function activeIndicators(db: Connection): Promise<ScoringIndicator[]> {
   const rows = await db
     .selectFrom('policy')
     .innerJoin('policy_version', (join) =>
@@ -147,42 +179,55 @@ export async function activeIndicators(db: Connection): Promise<IndicatorDefinit
     .select('policy_version.definition')
     .where('policy.state', '=', 'enabled')
     .execute()
-  const active = new Map<string, IndicatorDefinition>()
+  const active = new Map<string, ScoringIndicator>()
   for (const { definition } of rows) {
     for (const indicator of (await pinnedIndicators(db, definition as unknown as PolicyDefinition)).values()) {
-      active.set(`${indicator.id}@${indicator.version}`, indicator)
+      active.set(rollupKey(indicator), indicator)
     }
   }
-  return [...active.values()].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : a.version - b.version))
+  return [...active].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, indicator]) => indicator)
 }
 
-/** The first version of a policy made from a template: its settings, its indicators at their newest version. */
+/** What an admin may set when a policy is made: whole sections of the settings, and thresholds per indicator. */
+export interface PolicyOverrides extends Partial<PolicySettings> {
+  /** Replaces the template's list. */
+  indicators?: readonly { id: string; tiers?: PinnedIndicator['tiers'] }[]
+}
+
+/**
+ * The first version of a policy made from a template: its settings with what the admin set, its indicators at their
+ * newest version. Throws policy_invalid with the field.
+ */
 export function definitionFrom(
   template: PolicyTemplate,
   indicators: ReadonlyMap<string, IndicatorDefinition>,
+  overrides: PolicyOverrides = {},
 ): PolicyDefinition {
-  const settings = policySettings.parse(
-    Object.fromEntries(Object.keys(policySettings.shape).map((name) => [name, template[name as keyof PolicyTemplate]])),
+  const { indicators: chosen = template.indicators.map((id) => ({ id })), ...settings } = overrides
+  const defaults = Object.fromEntries(
+    Object.keys(policySettings.shape).map((name) => [name, template[name as keyof PolicyTemplate]]),
   )
-  return {
+  return parsePolicyDefinition({
     template: template.id,
     templateVersion: template.version,
-    settings,
-    indicators: template.indicators.map((id) => {
-      const indicator = indicators.get(id)
-      if (!indicator) throw new AppError('policy_invalid', `template ${template.id} names no known indicator: ${id}`)
-      return { id, version: indicator.version }
+    settings: { ...defaults, ...settings },
+    indicators: chosen.map((pin) => {
+      const indicator = indicators.get(pin.id)
+      if (!indicator) {
+        throw new AppError('policy_invalid', `there is no indicator ${pin.id}`, {
+          field: 'indicators',
+          fix: 'Choose from the list of indicators.',
+        })
+      }
+      return { ...pin, version: indicator.version }
     }),
-  }
+  })
 }
 
 /** Checks what an admin sent as a new version; throws policy_invalid with the field. */
 export function parsePolicyDefinition(document: unknown): PolicyDefinition {
   const parsed = policyDefinition.safeParse(document)
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new AppError('policy_invalid', `the policy does not fit: ${issue?.message ?? 'invalid'}`, {
-    field: issue?.path.join('.'),
-    fix: 'Compare with the current version of the policy.',
-  })
+  const { field, what, fix } = explainIssue(parsed.error)
+  throw new AppError('policy_invalid', `the policy does not fit: ${what} at ${field || 'the top'}`, { field, fix })
 }

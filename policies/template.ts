@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { timeZone } from './indicator.ts'
 
 const hours = z
   .int()
@@ -14,6 +15,8 @@ const share = z.number().gt(0).lt(1)
 
 /** What an admin may set of a policy; the bounds are those of `risk-and-triage`: 1–30 days after, 0–90 days before. */
 export const policySettings = z.strictObject({
+  /** Indicators that ask for hours or weekdays of the policy mean those of this zone. */
+  timeZone,
   triggers: z
     .strictObject({ resignation: z.boolean(), termination: z.boolean() })
     .refine(({ resignation, termination }) => resignation || termination, 'at least one trigger'),
@@ -58,7 +61,10 @@ export const policyDefinition = z.strictObject({
   template: z.string(),
   templateVersion: z.int().min(1),
   settings: policySettings,
-  indicators: z.array(pinnedIndicator).min(1),
+  indicators: z
+    .array(pinnedIndicator)
+    .min(1)
+    .refine((pins) => new Set(pins.map(({ id }) => id)).size === pins.length, 'an indicator is named twice'),
 })
 /** One immutable version of a policy. */
 export type PolicyDefinition = z.output<typeof policyDefinition>

@@ -1,0 +1,270 @@
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import { v7 as uuid } from 'uuid'
+import { expect, test } from 'vitest'
+import { ensureMonths, mergeActivities, stagingLine } from '../db/activities.ts'
+import { ImportSession } from '../db/import-session.ts'
+import type { Activity } from '../domain/signal.ts'
+import { addDays } from '../domain/window.ts'
+import { type TestDatabase, testDatabase } from '../test/harness/database.ts'
+import { type ActiveIndicator, rebuildRollup, recomputeRollups, recomputeSeen, rollupKey } from './compile.ts'
+import { insertSomebody } from './examples.ts'
+import { loadIndicators } from './load.ts'
+
+const TOUCHED = 'pg_temp.touched_day'
+const connectorId = uuid()
+const indicators: ActiveIndicator[] = [...loadIndicators().values()].map((indicator) =>
+  indicator.id === 's3-off-hours' ? { ...indicator, timeZone: 'Asia/Kolkata' } : indicator,
+)
+
+const REBUILT = indicators.slice(0, 2)
+
+interface Drawn {
+  activity: Activity
+  who: number
+  network: string
+  country: string | null
+  containerId: number
+}
+
+/** Two people, two days around UTC midnight, few values: so that they meet, repeat and correct one another often. */
+const drawn: fc.Arbitrary<Drawn[]> = fc
+  .array(
+    fc.record({
+      who: fc.nat(1),
+      minute: fc.nat(2 * 24 * 60 - 1),
+      verb: fc.constantFrom<Activity['verb']>('download', 'delete', 'list', 'secret_read', 'permission_policy_change'),
+      outcome: fc.constantFrom<Activity['outcome']>('success', 'success', 'blocked'),
+      actorKind: fc.constantFrom<Activity['actorKind']>('user', 'user', 'service'),
+      object: fc.constantFrom('one.csv', 'two.csv', 'three.csv'),
+      sizeBytes: fc.option(fc.nat(5_000_000_000), { nil: undefined }),
+      external: fc.option(fc.boolean(), { nil: undefined }),
+      network: fc.constantFrom('198.51.0.0/16', '203.0.0.0/16'),
+      country: fc.constantFrom('DE', 'BR', null),
+      containerId: fc.integer({ min: 1, max: 3 }),
+      corrects: fc.option(fc.nat(30), { nil: undefined, freq: 3 }),
+    }),
+    { minLength: 1, maxLength: 30 },
+  )
+  .map((all) =>
+    all.map((each, index) => {
+      const corrected = each.corrects === undefined ? undefined : all[each.corrects % all.length]
+      const supersedes = corrected && corrected !== each && corrected.who === each.who ? all.indexOf(corrected) : -1
+      return {
+        who: each.who,
+        network: each.network,
+        country: each.country,
+        containerId: each.containerId,
+        activity: {
+          type: 'activity',
+          sourceId: `event-${index}`,
+          ...(supersedes >= 0 ? { supersedes: `event-${supersedes}` } : {}),
+          actor: { scheme: 'user_name', value: 'nobody' },
+          actorKind: each.actorKind,
+          at: new Date(Date.parse('2026-03-31T00:00:00Z') + each.minute * 60_000),
+          verb: each.verb,
+          nativeEvent: 'Drawn',
+          outcome: each.outcome,
+          container: `bucket-${each.containerId}`,
+          object: each.object,
+          ...(each.sizeBytes === undefined ? {} : { sizeBytes: each.sizeBytes }),
+          ...(each.external === undefined ? {} : { destinationIsExternal: each.external }),
+        } satisfies Activity,
+      }
+    }),
+  )
+
+/** The same activities in another order, cut into chunks, some chunks sent twice. */
+const arrival = fc.tuple(fc.array(fc.nat(), { minLength: 30, maxLength: 30 }), fc.integer({ min: 1, max: 7 }), fc.nat())
+
+function chunksOf(all: readonly Drawn[], [order, size, repeated]: [number[], number, number]): Drawn[][] {
+  const mixed = all
+    .map((each, index) => ({ each, rank: order[index] ?? 0 }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ each }) => each)
+  const chunks = Array.from({ length: Math.ceil(mixed.length / size) }, (_, n) => mixed.slice(n * size, (n + 1) * size))
+  return [...chunks, chunks[repeated % chunks.length] as Drawn[]]
+}
+
+async function arrive(t: TestDatabase, session: ImportSession, people: readonly number[], chunks: readonly Drawn[][]) {
+  await sql`truncate activity, activity_correction, indicator_day, identity_seen`.execute(t.db)
+  for (const chunk of chunks) {
+    await session.stage(
+      chunk.map(({ activity, who, network, country, containerId }, ordinal) =>
+        stagingLine(t.vault, connectorId, {
+          activity,
+          ordinal,
+          identityId: people[who] as number,
+          containerId,
+          sourceIndex: 0,
+          origin: { network, country },
+        }),
+      ),
+    )
+    await session.transaction(async (tx) => {
+      await mergeActivities(tx, { connectorId, importId: uuid(), textsId: null })
+      await recomputeSeen(tx, TOUCHED)
+      await recomputeRollups(tx, indicators, TOUCHED)
+    })
+  }
+  return stateOf(t)
+}
+
+async function stateOf(t: TestDatabase) {
+  const rollups = await sql`select * from indicator_day order by identity_id, day, indicator_id`.execute(t.db)
+  const seen = await sql`select * from identity_seen order by identity_id, dimension, value`.execute(t.db)
+  return { rollups: rollups.rows, seen: seen.rows }
+}
+
+test('any order, cutting and repetition of the same activities ends in the same rollups and first meetings', async () => {
+  await using t = await testDatabase()
+  await using session = await ImportSession.open(t.url)
+  await ensureMonths(t.db, ['2026-03-31', '2026-04-01'])
+  const people = [(await insertSomebody(t.db)).identityId, (await insertSomebody(t.db)).identityId]
+  let rows = 0
+  await fc.assert(
+    fc.asyncProperty(drawn, arrival, async (all, how) => {
+      const atOnce = await arrive(t, session, people, [all])
+      const otherwise = await arrive(t, session, people, chunksOf(all, how))
+      expect(otherwise).toEqual(atOnce)
+      rows += atOnce.rollups.length
+      // Built anew from what is stored, for whoever adds an indicator later.
+      await sql`truncate indicator_day`.execute(t.db)
+      for (const indicator of REBUILT) await rebuildRollup(t.db, indicator)
+      const kept = new Set(REBUILT.map(rollupKey))
+      expect((await stateOf(t)).rollups).toEqual(
+        atOnce.rollups.filter((row) => kept.has((row as { indicator_id: string }).indicator_id)),
+      )
+    }),
+    { numRuns: 8, seed: 20260331 },
+  )
+  expect(rows).toBeGreaterThan(20)
+}, 120_000)
+
+const read = (n: number, changes: Partial<Activity> = {}): Drawn => ({
+  who: 0,
+  network: '198.51.0.0/16',
+  country: 'DE',
+  containerId: 1,
+  activity: {
+    type: 'activity',
+    sourceId: `read-${n}`,
+    actor: { scheme: 'user_name', value: 'nobody' },
+    actorKind: 'user',
+    at: new Date('2026-03-31T10:00:00Z'),
+    verb: 'secret_read',
+    nativeEvent: 'GetSecretValue',
+    outcome: 'success',
+    ...changes,
+  },
+})
+
+test('a rollup whose only activity was corrected disappears, and so does its first meeting', async () => {
+  await using t = await testDatabase()
+  await using session = await ImportSession.open(t.url)
+  await ensureMonths(t.db, ['2026-03-31'])
+  const people = [(await insertSomebody(t.db)).identityId]
+  const before = await arrive(t, session, people, [[read(1)]])
+  expect(before.rollups).toMatchObject([{ indicator_id: 'aws-secret-read@1', count: 1 }])
+  expect(before.seen).toHaveLength(4)
+  const correction = { ...read(2, { supersedes: 'read-1', outcome: 'failure' }), country: 'FR' }
+  const after = await arrive(t, session, people, [[read(1)], [correction]])
+  expect(after.rollups).toEqual([])
+  expect(after.seen).toMatchObject([
+    { dimension: 'any' },
+    { dimension: 'container' },
+    { dimension: 'country', value: 'FR' },
+    { dimension: 'network' },
+  ])
+})
+
+test('values in predicates are bound, never pasted', async () => {
+  await using t = await testDatabase()
+  await using session = await ImportSession.open(t.url)
+  await ensureMonths(t.db, ['2026-03-31'])
+  const people = [(await insertSomebody(t.db)).identityId]
+  const name = `x'); drop table indicator_day; --`
+  const hostile: ActiveIndicator = {
+    id: 'hostile',
+    version: 1,
+    where: { all: [{ field: 'native_event', in: [name, '$1', '\\'] }, { not: { field: 'flags', contains: `'{}"` } }] },
+    measure: { of: 'count' },
+  }
+  await arrive(t, session, people, [[read(1, { nativeEvent: name }), read(2)]])
+  await rebuildRollup(t.db, hostile)
+  const rows = await t.db
+    .selectFrom('indicator_day')
+    .select(['indicator_id', 'count'])
+    .where('indicator_id', '=', 'hostile@1')
+    .execute()
+  expect(rows).toEqual([{ indicator_id: 'hostile@1', count: 1 }])
+})
+
+test('two imports that touch one day at the same time leave the rollup of both', async () => {
+  await using t = await testDatabase()
+  await using first = await ImportSession.open(t.url)
+  await using second = await ImportSession.open(t.url)
+  await ensureMonths(t.db, ['2026-03-31'])
+  const { identityId } = await insertSomebody(t.db)
+  const line = (n: number) =>
+    stagingLine(t.vault, connectorId, {
+      ...read(n),
+      ordinal: 0,
+      identityId,
+      sourceIndex: 0,
+      origin: { network: null, country: null },
+    })
+  await first.stage([line(1)])
+  await second.stage([line(2)])
+  const bothStored = barrier(2)
+  const merge = (session: ImportSession) =>
+    session.transaction(async (tx) => {
+      await mergeActivities(tx, { connectorId, importId: uuid(), textsId: null })
+      await bothStored()
+      await recomputeRollups(tx, indicators, TOUCHED)
+    })
+  await Promise.all([merge(first), merge(second)])
+  expect(await t.db.selectFrom('indicator_day').select(['indicator_id', 'count']).execute()).toEqual([
+    { indicator_id: 'aws-secret-read@1', count: 2 },
+  ])
+})
+
+/** Returns when so many have called. */
+function barrier(callers: number): () => Promise<void> {
+  let open = () => {}
+  const promise = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  let waiting = 0
+  return () => {
+    waiting += 1
+    if (waiting === callers) open()
+    return promise
+  }
+}
+
+test('hours are those of the zone that the policy is set to, on both sides of a clock change', async () => {
+  await using t = await testDatabase()
+  await using session = await ImportSession.open(t.url)
+  const people = [(await insertSomebody(t.db)).identityId]
+  const offHours = indicators.find(({ id }) => id === 's3-off-hours') as ActiveIndicator
+  // Berlin: 22:30 in winter time is 21:30 UTC, in summer time 20:30 UTC; the clocks change on 2026-03-29.
+  const instants = ['2026-03-28T21:30:00Z', '2026-03-28T20:30:00Z', '2026-03-29T20:30:00Z']
+  await ensureMonths(t.db, ['2026-03-28'])
+  await arrive(t, session, people, [
+    instants.map((at, n) =>
+      read(n, { verb: 'download', at: new Date(at), object: `object-${n}`, container: 'bucket' }),
+    ),
+  ])
+  await rebuildRollup(t.db, { ...offHours, timeZone: 'Europe/Berlin' })
+  const rows = await t.db
+    .selectFrom('indicator_day')
+    .selectAll()
+    .where('indicator_id', 'like', 's3-off-hours@1 Europe%')
+    .orderBy('day')
+    .execute()
+  expect(rows.map(({ day, objects }) => ({ day, objects }))).toEqual([
+    { day: '2026-03-28', objects: 1 },
+    { day: addDays('2026-03-28', 1), objects: 1 },
+  ])
+})
