@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { reset } from './listening.ts'
 
 /** What a stand-in answers. The body is whole: stand-ins hold their data in memory. */
 export interface Answer {
@@ -163,7 +164,7 @@ async function answer(served: Served, request: IncomingMessage, response: Server
   }
   if (fault?.reset) {
     served.answered?.(request, null)
-    request.socket.resetAndDestroy()
+    reset(request.socket)
     return
   }
   const out = fault !== undefined && replaced ? worded(served, request, fault) : (real as Answer)

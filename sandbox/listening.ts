@@ -1,4 +1,5 @@
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 /** Stand-ins are reachable from this machine only. */
 export const LOOPBACK = '127.0.0.1'
@@ -34,4 +35,10 @@ export async function listen(server: NetServer, port = 0): Promise<Listening> {
         for (const socket of sockets) socket.destroy()
       }),
   }
+}
+
+/** Ends a connection as abruptly as can be: RST on TCP; on TLS the stream stops without its close_notify. */
+export function reset(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
 }

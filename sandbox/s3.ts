@@ -1,151 +1,265 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import { createServer, type IncomingMessage } from 'node:http'
+import { type Answer, type Fault, Faults, readBody, serve, target } from './faults.ts'
+import { listen } from './listening.ts'
+import { decodeBody } from './s3/body.ts'
+import { VirtualClock } from './s3/clock.ts'
+import {
+  element,
+  errorAnswer,
+  isS3ErrorCode,
+  S3_ERRORS,
+  S3Error,
+  XML_HEAD,
+  XML_NAMESPACE,
+  XML_TYPE,
+} from './s3/errors.ts'
+import { listObjectsV2, MAX_KEYS_PER_PAGE } from './s3/listing.ts'
+import { getObject, putObject } from './s3/objects.ts'
+import { type DeniedResource, Permissions, type S3Action } from './s3/permissions.ts'
+import { type Routed, route } from './s3/routing.ts'
+import { type S3Credentials, type Signed, verifySignature } from './s3/signature.ts'
+import { Bucket, type PutOptions, type StoredObject } from './s3/store.ts'
 
-interface StoredObject {
-  body: Buffer
-  etag: string
-  lastModified: Date
-  storageClass: string
+export type { S3Credentials } from './s3/signature.ts'
+export type { PutOptions } from './s3/store.ts'
+
+/** Larger uploads are refused with EntityTooLarge: everything is held in memory. */
+export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+
+/** What a client signs with where the caller names no credentials. */
+export const DEFAULT_CREDENTIALS: S3Credentials = { accessKeyId: 'AKIAEXAMPLE', secretAccessKey: 'example' }
+export const DEFAULT_REGION = 'eu-west-1'
+
+/** The region whose name GetBucketLocation does not say, and from where it may be asked about any bucket. */
+const CLASSIC_REGION = 'us-east-1'
+
+export interface S3Options {
+  /** Default 0: a free one. */
+  port?: number
+  /** Who may sign. Default: DEFAULT_CREDENTIALS alone. */
+  credentials?: readonly S3Credentials[]
+  /** Where buckets lie that are created by `put`. */
+  region?: string
+  /** Longest page of a listing, 1 to 1000 (default): lets paging be tested with few objects. */
+  maxKeys?: number
 }
 
-export interface Fault {
-  /** Requests whose path and query contain this. */
-  match: string
-  times: number
-  status: number
-  code: string
+export interface LoggedRequest {
+  at: Date
+  method: string
+  /** Decoded, without the query. */
+  path: string
+  /** Names of the query's parameters, sorted; their values are not kept. */
+  query: string[]
+  operation: string
+  bucket: string
+  key: string
+  /** null while unanswered, and for good where a fault left it so. */
+  status: number | null
+  /** The error's code, where it was one. */
+  code?: string
 }
 
 export interface S3StandIn extends AsyncDisposable {
+  /** Base URL for `endpoint` with `forcePathStyle: true`. */
   endpoint: string
-  put(bucket: string, key: string, body: Buffer, options?: { lastModified?: Date; storageClass?: string }): void
+  port: number
+  region: string
+  /** The first of those who may sign. */
+  credentials: S3Credentials
+  /** Decides what is available and what `LastModified` says. Signatures are held against the real clock. */
+  clock: VirtualClock
+  /** The service's own clock relative to real time: makes clients appear skewed. Milliseconds, default 0. */
+  serverClockOffsetMs: number
+  faults: Faults
+  requests: LoggedRequest[]
+  /** Does nothing where the bucket exists already. */
+  createBucket(name: string, options?: { region?: string }): void
+  /** Stages an object; the bucket is created if need be. */
+  put(bucket: string, key: string, body: Buffer | string, options?: PutOptions): { etag: string }
+  /** Takes an object away with all that was staged under its key. */
   remove(bucket: string, key: string): void
-  /** The next matching requests are answered by an error. */
+  /** From now on this action answers AccessDenied. Returns what takes the denial back. */
+  deny(action: S3Action, on?: DeniedResource): () => void
+  /** Short for `faults.next`. */
   fail(fault: Fault): void
-  /** Method, path and query of every request. */
-  requests: string[]
+  close(): Promise<void>
 }
-
-const KEYS_AT_MOST = 1000
 
 /**
- * Amazon S3 at the socket, as far as reading a log bucket needs it: ListObjectsV2 with prefixes, delimiters, pages and
- * start-after in byte order, GetObject, HeadBucket, and the XML errors. Signatures are not checked.
+ * Amazon S3 at the socket: real HTTP, Signature Version 4 verified, the XML and the errors of the real one. Path style
+ * and virtual-host style. What it does not know it refuses with NotImplemented: versions, multipart uploads, ACLs, tags,
+ * ListObjects version 1, presigned queries. Held against another implementation by `npm run test:peers`.
  */
-export async function startS3({ maxKeys = KEYS_AT_MOST }: { maxKeys?: number } = {}): Promise<S3StandIn> {
-  const buckets = new Map<string, Map<string, StoredObject>>()
-  const faults: Fault[] = []
-  const requests: string[] = []
-  const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://s3')
-    requests.push(`${request.method} ${url.pathname}${url.search}`)
-    const fault = faults.find((each) => each.times > 0 && (request.url ?? '').includes(each.match))
-    if (fault) {
-      fault.times -= 1
-      return sendError(response, fault.status, fault.code)
+export async function startS3(options: S3Options = {}): Promise<S3StandIn> {
+  const { maxKeys = MAX_KEYS_PER_PAGE, region = DEFAULT_REGION } = options
+  if (!(maxKeys >= 1 && maxKeys <= MAX_KEYS_PER_PAGE)) {
+    throw new RangeError(`startS3: maxKeys must be 1 to ${MAX_KEYS_PER_PAGE}, got ${maxKeys}`)
+  }
+  const known = options.credentials ?? [DEFAULT_CREDENTIALS]
+  const [first] = known
+  if (first === undefined) throw new RangeError('startS3: credentials must name at least one pair')
+
+  const clock = new VirtualClock()
+  const buckets = new Map<string, Bucket>()
+  const permissions = new Permissions()
+  const faults = new Faults()
+  const requests: LoggedRequest[] = []
+  const logged = new WeakMap<IncomingMessage, LoggedRequest>()
+  const createBucket = (name: string, inRegion = region): Bucket => {
+    const bucket = buckets.get(name) ?? new Bucket(name, inRegion, clock)
+    buckets.set(name, bucket)
+    return bucket
+  }
+  const serverNow = () => new Date(Date.now() + standIn.serverClockOffsetMs)
+
+  async function handle(request: IncomingMessage): Promise<Answer> {
+    const asked = route(request)
+    try {
+      const raw = await readBody(request, MAX_UPLOAD_BYTES)
+      if (raw === null) throw new S3Error('EntityTooLarge')
+      const signed = verifySignature(request, known, serverNow())
+      if (asked.refusal !== undefined) throw asked.refusal
+      return withHeaders(perform(request, asked, raw, signed))
+    } catch (error) {
+      if (!(error instanceof S3Error)) throw error
+      const entry = logged.get(request)
+      if (entry !== undefined) entry.code = error.code
+      return withHeaders(errorAnswer(error.status, error.code, error.message, error.detail, requestId()))
     }
-    const [, bucketName = '', ...rest] = url.pathname.split('/')
-    const key = rest.map(decodeURIComponent).join('/')
-    const bucket = buckets.get(decodeURIComponent(bucketName))
-    if (!bucket) return sendError(response, 404, 'NoSuchBucket')
-    if (key === '' && request.method === 'HEAD') return void response.writeHead(200).end()
-    if (key === '' && request.method === 'GET')
-      return sendXml(response, 200, listing(bucketName, bucket, url.searchParams, maxKeys))
-    if (key !== '' && request.method === 'GET') return sendObject(response, bucket.get(key))
-    return sendError(response, 405, 'MethodNotAllowed')
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return {
-    endpoint: `http://127.0.0.1:${port}`,
-    requests,
-    put(bucket, key, body, { lastModified = new Date(), storageClass = 'STANDARD' } = {}) {
-      const objects = buckets.get(bucket) ?? new Map<string, StoredObject>()
-      buckets.set(bucket, objects)
-      objects.set(key, { body, etag: `"${createHash('md5').update(body).digest('hex')}"`, lastModified, storageClass })
-    },
-    remove: (bucket, key) => void buckets.get(bucket)?.delete(key),
-    fail: (fault) => void faults.push(fault),
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
   }
-}
 
-function sendObject(response: ServerResponse, found: StoredObject | undefined): void {
-  if (!found) {
-    sendError(response, 404, 'NoSuchKey')
-    return
-  }
-  if (found.storageClass === 'GLACIER') {
-    sendError(response, 403, 'InvalidObjectState')
-    return
-  }
-  response
-    .writeHead(200, {
-      'content-length': found.body.length,
-      etag: found.etag,
-      'last-modified': found.lastModified.toUTCString(),
-    })
-    .end(found.body)
-}
-
-/** Keys and common prefixes in byte order; a page holds at most so many of both together. */
-function listing(name: string, bucket: Map<string, StoredObject>, query: URLSearchParams, most: number): string {
-  const prefix = query.get('prefix') ?? ''
-  const delimiter = query.get('delimiter') ?? ''
-  const token = query.get('continuation-token')
-  const after = token === null ? (query.get('start-after') ?? '') : Buffer.from(token, 'base64url').toString()
-  const limit = Math.min(Number(query.get('max-keys') ?? most), most)
-  const keys = [...bucket.keys()]
-    .filter((key) => key.startsWith(prefix))
-    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-  const contents: string[] = []
-  const prefixes: string[] = []
-  let last = after
-  let truncated = false
-  for (const key of keys) {
-    const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
-    const common = cut < 0 ? null : key.slice(0, cut + delimiter.length)
-    if (
-      Buffer.compare(Buffer.from(common ?? key), Buffer.from(after)) <= 0 ||
-      (common !== null && after.startsWith(common))
-    )
-      continue
-    if (common !== null && prefixes.at(-1) === common) continue
-    if (contents.length + prefixes.length >= limit) {
-      truncated = true
-      break
+  function perform(request: IncomingMessage, asked: Routed, raw: Buffer, signed: Signed): Answer {
+    const { operation, key, query } = asked
+    if (operation === 'ListBuckets') {
+      permissions.require('s3:ListAllMyBuckets', '', '')
+      return xml(bucketList([...buckets.values()]))
     }
-    if (common !== null) prefixes.push(common)
-    else contents.push(key)
-    last = common ?? key
+    if (operation === 'CreateBucket') {
+      permissions.require('s3:CreateBucket', asked.bucket, '')
+      if (buckets.has(asked.bucket)) throw new S3Error('BucketAlreadyOwnedByYou')
+      const wanted = /<LocationConstraint[^>]*>([^<]+)</.exec(
+        decodeBody(raw, request.headers, signed).body.toString(),
+      )?.[1]
+      createBucket(asked.bucket, wanted ?? signed.region)
+      return { status: 200, headers: { location: `/${asked.bucket}` } }
+    }
+    const bucket = buckets.get(asked.bucket)
+    if (bucket === undefined) throw new S3Error('NoSuchBucket', { elements: { BucketName: asked.bucket } })
+    const anywhere = operation === 'GetBucketLocation' && signed.region === CLASSIC_REGION
+    if (bucket.region !== signed.region && !anywhere) throw redirect(bucket.name, bucket.region)
+
+    switch (operation) {
+      case 'HeadBucket':
+        permissions.require('s3:ListBucket', bucket.name, '')
+        return { status: 200, headers: { 'x-amz-bucket-region': bucket.region } }
+      case 'GetBucketLocation': {
+        permissions.require('s3:GetBucketLocation', bucket.name, '')
+        const text = bucket.region === CLASSIC_REGION ? '' : bucket.region
+        return xml(`${XML_HEAD}<LocationConstraint ${XML_NAMESPACE}>${text}</LocationConstraint>`)
+      }
+      case 'ListObjectsV2':
+        permissions.require('s3:ListBucket', bucket.name, query.get('prefix') ?? '')
+        return xml(listObjectsV2(bucket, query, maxKeys), { 'x-amz-bucket-region': bucket.region })
+      case 'PutObject':
+        permissions.require('s3:PutObject', bucket.name, key)
+        return putObject(bucket, key, decodeBody(raw, request.headers, signed), request.headers)
+      case 'DeleteObject':
+        permissions.require('s3:DeleteObject', bucket.name, key)
+        bucket.removeVisible(key)
+        return { status: 204 }
+      default:
+        permissions.require('s3:GetObject', bucket.name, key)
+        return getObject(existing(bucket, key), request.headers, operation === 'HeadObject')
+    }
   }
-  const encode = (text: string) =>
-    query.get('encoding-type') === 'url' ? encodeURIComponent(text).replaceAll('%2F', '/') : escapeXml(text)
-  const next = truncated
-    ? `<NextContinuationToken>${Buffer.from(last).toString('base64url')}</NextContinuationToken>`
-    : ''
-  return `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>${escapeXml(name)}</Name><Prefix>${encode(prefix)}</Prefix><KeyCount>${contents.length + prefixes.length}</KeyCount><MaxKeys>${limit}</MaxKeys><IsTruncated>${truncated}</IsTruncated>${next}${contents.map((key) => content(key, bucket.get(key) as StoredObject)).join('')}${prefixes.map((each) => `<CommonPrefixes><Prefix>${encode(each)}</Prefix></CommonPrefixes>`).join('')}</ListBucketResult>`
 
-  function content(key: string, { etag, body, lastModified, storageClass }: StoredObject): string {
-    return `<Contents><Key>${encode(key)}</Key><LastModified>${lastModified.toISOString()}</LastModified><ETag>${escapeXml(etag)}</ETag><Size>${body.length}</Size><StorageClass>${storageClass}</StorageClass></Contents>`
+  function existing(bucket: Bucket, key: string): StoredObject {
+    const object = bucket.get(key)
+    if (object !== undefined) return object
+    // Who may not list may not learn what does not exist either (API_GetObject, "Permissions").
+    if (!permissions.allows('s3:ListBucket', bucket.name, key)) throw new S3Error('AccessDenied')
+    throw new S3Error('NoSuchKey', { elements: { Key: key } })
   }
-}
 
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (character) => ENTITIES[character] as string)
+  function withHeaders(answer: Answer): Answer {
+    const id = requestId()
+    const common = { date: serverNow().toUTCString(), server: 'AmazonS3', 'x-amz-request-id': id, 'x-amz-id-2': id }
+    return { ...answer, headers: { ...common, ...answer.headers } }
+  }
 
-const sendXml = (response: ServerResponse, status: number, xml: string): void =>
-  void response
-    .writeHead(status, { 'content-type': 'application/xml' })
-    .end(`<?xml version="1.0" encoding="UTF-8"?>\n${xml}`)
-
-const sendError = (response: ServerResponse, status: number, code: string): void =>
-  sendXml(
-    response,
-    status,
-    `<Error><Code>${code}</Code><Message>${code}</Message><RequestId>${randomUUID()}</RequestId></Error>`,
+  const server = createServer(
+    serve({
+      faults,
+      handle,
+      operation(request) {
+        const { operation, bucket, key, query } = route(request)
+        const { path } = target(request)
+        const names = [...new Set(query.keys())].sort()
+        const method = request.method ?? 'GET'
+        const entry = { at: clock.now(), method, path, query: names, operation, bucket, key, status: null }
+        requests.push(entry)
+        logged.set(request, entry)
+        return operation
+      },
+      answered(request, status) {
+        const entry = logged.get(request)
+        if (entry !== undefined) entry.status = status
+      },
+      wordFault(request, { code, status }) {
+        const entry = logged.get(request)
+        if (entry !== undefined) entry.code = code
+        const asked = route(request)
+        const named = isS3ErrorCode(code) ? S3_ERRORS[code] : ([status ?? 500, code] as const)
+        const detail = code === 'PermanentRedirect' ? redirect(asked.bucket, CLASSIC_REGION).detail : {}
+        return withHeaders(errorAnswer(named[0], code, named[1], detail, requestId()))
+      },
+    }),
   )
+  const listening = await listen(server, options.port)
+  const standIn: S3StandIn = {
+    endpoint: `http://127.0.0.1:${listening.port}`,
+    port: listening.port,
+    region,
+    credentials: first,
+    clock,
+    serverClockOffsetMs: 0,
+    faults,
+    requests,
+    createBucket: (name, { region: inRegion } = {}) => void createBucket(name, inRegion),
+    put: (bucket, key, body, put) => createBucket(bucket).put(key, Buffer.from(body), put),
+    remove: (bucket, key) => void buckets.get(bucket)?.remove(key),
+    deny: (action, on) => permissions.deny(action, on),
+    fail: (fault) => void faults.next(fault),
+    close: listening.close,
+    [Symbol.asyncDispose]: listening.close,
+  }
+  return standIn
+}
+
+const requestId = () => randomBytes(8).toString('hex').toUpperCase()
+
+const xml = (body: string, headers: Record<string, string> = {}): Answer => ({
+  status: 200,
+  headers: { ...XML_TYPE, ...headers },
+  body,
+})
+
+function redirect(bucket: string, region: string): S3Error {
+  return new S3Error('PermanentRedirect', {
+    elements: { Endpoint: `${bucket}.s3.${region}.amazonaws.com`, Bucket: bucket },
+    headers: { 'x-amz-bucket-region': region },
+  })
+}
+
+function bucketList(buckets: Bucket[]): string {
+  const entries = buckets
+    .toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+    .map(
+      ({ name, createdAt }) =>
+        `<Bucket>${element('Name', name)}${element('CreationDate', createdAt.toISOString())}</Bucket>`,
+    )
+  const owner = '<Owner><ID>openirm-sandbox</ID></Owner>'
+  return `${XML_HEAD}<ListAllMyBucketsResult ${XML_NAMESPACE}>${owner}<Buckets>${entries.join('')}</Buckets></ListAllMyBucketsResult>`
+}
