@@ -1,34 +1,77 @@
-import type { AlertEvent, ExportEvent } from '../../domain/alert.ts'
+import type { AlertEvent, ExportEvent, ManifestEvent } from '../../domain/alert.ts'
+import { canonicalJson } from '../../domain/canonical.ts'
+import { payloadHash } from '../payload-hash.ts'
+import { shortened } from '../shortened.ts'
 
-/** Receivers should not have to take more than this in one message. */
+/** Receivers should not have to take more than this in one message (Standard Webhooks 1.0.0, "payload size"). */
 export const MAX_BODY_BYTES = 20_000
 
-/** The exact bytes that are signed and sent; the same for every attempt of one delivery. */
+/** What a receiver reads under `data`: the event and its place in the destination's sequence. */
+export type WebhookData = ExportEvent & { sequence: number; payload_sha256: string }
+
+/** The exact bytes that are signed and sent: a function of the delivery alone, so every attempt sends the same. */
 export function webhookBody(number: number, event: ExportEvent): string {
   const type = event.type === 'alert' ? `insider_risk.alert.${event.change}` : 'insider_risk.manifest'
   const timestamp = event.type === 'alert' ? event.updated : event.created
-  const write = (data: ExportEvent) => JSON.stringify({ type, timestamp, data: { sequence: number, ...data } })
-  return shortened(event, write, MAX_BODY_BYTES)
+  const head = `{"type":${JSON.stringify(type)},"timestamp":${JSON.stringify(timestamp)},"data":`
+  const payload_sha256 = payloadHash(event)
+  return shortened(event, MAX_BODY_BYTES, (each) => {
+    const data: WebhookData = {
+      ...(each.type === 'alert' ? alertData(each) : manifestData(each)),
+      sequence: number,
+      payload_sha256,
+    }
+    return `${head}${canonicalJson(data)}}`
+  })
 }
 
-/** Leaves out the weightless evidence first until the text fits; `evidence_omitted` says how much was left out. */
-export function shortened(event: ExportEvent, write: (event: ExportEvent) => string, maxBytes: number): string {
-  const whole = write(event)
-  if (event.type !== 'alert' || Buffer.byteLength(whole) <= maxBytes) return whole
-  const byWeight = [...event.evidence].sort((a, b) => b.weight - a.weight)
-  let [few, many] = [0, byWeight.length]
-  const keep = (count: number): AlertEvent => {
-    const kept = new Set(byWeight.slice(0, count))
-    return {
-      ...event,
-      evidence: event.evidence.filter((each) => kept.has(each)),
-      evidence_omitted: event.evidence.length - count,
-    }
+// Field by field, so that nothing leaves which the type does not name.
+
+function alertData(event: AlertEvent): AlertEvent {
+  const { policy, user } = event
+  return {
+    event_id: event.event_id,
+    type: event.type,
+    alert_id: event.alert_id,
+    revision: event.revision,
+    change: event.change,
+    status: event.status,
+    severity: event.severity,
+    score: event.score,
+    policy: { id: policy.id, version: policy.version, name: policy.name, template: policy.template },
+    user: { pseudonym: user.pseudonym, uid: user.uid },
+    case_id: event.case_id,
+    evidence: event.evidence.map((each) => ({
+      indicator: each.indicator,
+      title: each.title,
+      day: each.day,
+      value: each.value,
+      unit: each.unit,
+      tier: each.tier,
+      weight: each.weight,
+      because: each.because,
+    })),
+    evidence_omitted: event.evidence_omitted,
+    first_activity: event.first_activity,
+    last_activity: event.last_activity,
+    created: event.created,
+    updated: event.updated,
+    receipt_sha256: event.receipt_sha256,
+    link: event.link,
   }
-  while (few < many) {
-    const middle = Math.ceil((few + many) / 2)
-    if (Buffer.byteLength(write(keep(middle))) <= maxBytes) few = middle
-    else many = middle - 1
+}
+
+function manifestData(event: ManifestEvent): ManifestEvent {
+  return {
+    event_id: event.event_id,
+    type: event.type,
+    destination_id: event.destination_id,
+    day: event.day,
+    first_number: event.first_number,
+    last_number: event.last_number,
+    count: event.count,
+    sha256: event.sha256,
+    audit_head: event.audit_head,
+    created: event.created,
   }
-  return write(keep(few))
 }
