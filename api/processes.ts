@@ -4,23 +4,39 @@
  */
 import { type Client, WithStartWorkflowOperation } from '@temporalio/client'
 import type { UpdateDefinition } from '@temporalio/common'
-import { approvalStart, caseStart, exportStart, importStart, setupStart, triageStart } from '../activities/starting.ts'
-import type {
-  ApprovalInput,
-  ApprovalResult,
-  AssignInput,
-  CaseResult,
-  ConnectorSetupInput,
-  DecideInput,
-  DismissInput,
-  HumanInput,
-  ImportRunInput,
-  ResolveCaseInput,
-  SetupStepInput,
-  SetupStepResult,
-  SiemExportState,
-  TriageResult,
-  WithComment,
+import type { Deps } from '../activities/deps.ts'
+import { alignSchedules } from '../activities/schedules.ts'
+import {
+  approvalStart,
+  caseStart,
+  evaluationStart,
+  exportStart,
+  importStart,
+  prerequisiteStart,
+  setupStart,
+  triageStart,
+} from '../activities/starting.ts'
+import { AppError } from '../domain/errors.ts'
+import {
+  type ApprovalInput,
+  type ApprovalResult,
+  type AssignInput,
+  type CaseResult,
+  type ConnectorSetupInput,
+  type DecideInput,
+  type DismissInput,
+  type HumanInput,
+  type ImportRunInput,
+  type PrerequisiteCheckResult,
+  type ResolveCaseInput,
+  type SetupStepInput,
+  type SetupStepResult,
+  SIGNALS,
+  type SiemExportState,
+  scheduleId,
+  type TriageResult,
+  type WithComment,
+  workflowId,
 } from '../domain/processes.ts'
 import * as updates from '../workflows/contract.ts'
 
@@ -37,11 +53,37 @@ async function ask<Result, Input extends HumanInput>(
     ...options,
     workflowIdConflictPolicy: 'USE_EXISTING',
   })
-  return client.workflow.executeUpdateWithStart(update, {
-    startWorkflowOperation,
-    args: [input],
-    updateId: `${input.staffId}/${input.causeKey}`,
-  } as never) as Promise<Result>
+  return inTime(
+    client,
+    () =>
+      client.workflow.executeUpdateWithStart(update, {
+        startWorkflowOperation,
+        args: [input],
+        updateId: `${input.staffId}/${input.causeKey}`,
+      } as never) as Promise<Result>,
+  )
+}
+
+/** A person waits for the answer: below the request's own limit. */
+const ANSWER_WITHIN_MS = 25_000
+/** A server that does not say who it is within this counts as unreachable. */
+const PRESENT_WITHIN_MS = 3_000
+
+/** Tells soon that Temporal is away, which a call alone would retry until its time is up. */
+async function mustBePresent(client: Client): Promise<void> {
+  try {
+    await client.workflow.withDeadline(Date.now() + PRESENT_WITHIN_MS, () => client.workflowService.getSystemInfo({}))
+  } catch (cause) {
+    throw new AppError('temporal_unavailable', 'Temporal cannot be reached', {
+      cause,
+      fix: 'Try again with the same key.',
+    })
+  }
+}
+
+async function inTime<Result>(client: Client, call: () => Promise<Result>): Promise<Result> {
+  await mustBePresent(client)
+  return client.workflow.withDeadline(Date.now() + ANSWER_WITHIN_MS, call)
 }
 
 export const assignAlert = (client: Client, alertId: string, input: AssignInput): Promise<TriageResult> =>
@@ -85,3 +127,55 @@ export async function startImport(client: Client, input: ImportRunInput & { run:
   const { type, ...options } = importStart(input)
   return client.workflow.start(type, options)
 }
+
+/** Waits for an admin from now on. */
+export async function startSetup(client: Client, input: ConnectorSetupInput): Promise<void> {
+  const { type, ...options } = setupStart(input)
+  await client.workflow.start(type, options)
+}
+
+/** Checks now and waits for the outcome; a check that is under way already is waited for. */
+export async function checkPrerequisites(
+  client: Client,
+  connectorId: string,
+  kind: string,
+): Promise<PrerequisiteCheckResult> {
+  const { type, ...options } = prerequisiteStart(connectorId, kind)
+  return inTime(client, async () => (await client.workflow.start(type, options)).result())
+}
+
+/** Checks soon; the connector's row tells the outcome. */
+export async function startCheck(client: Client, connectorId: string, kind: string): Promise<void> {
+  const { type, ...options } = prerequisiteStart(connectorId, kind)
+  await client.workflow.start(type, options)
+}
+
+/** Asks a running import to stop. Throws WorkflowNotFoundError when none runs. */
+export const cancelImport = (client: Client, connectorId: string, run: string): Promise<unknown> =>
+  inTime(client, () => client.workflow.getHandle(workflowId.importRun(connectorId, run)).cancel())
+
+/** Looks at everybody of a policy, or at those whose signals changed where an evaluation runs already. */
+export async function requestEvaluation(client: Client, policyId: string): Promise<void> {
+  const { type, ...options } = evaluationStart(policyId, true)
+  await inTime(client, () =>
+    client.workflow.signalWithStart(type, { ...options, signal: SIGNALS.evaluationRequested, signalArgs: [] }),
+  )
+}
+
+/** Starts the sender of a destination, or wakes it. */
+export async function wakeExport(client: Client, destinationId: string): Promise<void> {
+  const { type, ...options } = exportStart(destinationId)
+  await client.workflow.signalWithStart(type, { ...options, signal: SIGNALS.deliveriesQueued, signalArgs: [] })
+}
+
+/** Ends the sender of a destination that is retired. */
+export const endExport = (client: Client, destinationId: string): Promise<unknown> =>
+  client.workflow.getHandle(workflowId.siemExport(destinationId)).cancel()
+
+/** Makes the Schedules of a connector what its row says. */
+export const alignConnector = (deps: Deps, connectorId: string): Promise<unknown> =>
+  alignSchedules(deps, (id) => id === scheduleId.import(connectorId) || id === scheduleId.prerequisites(connectorId))
+
+/** Makes the Schedule of a policy what its row says. */
+export const alignPolicy = (deps: Deps, policyId: string): Promise<unknown> =>
+  alignSchedules(deps, (id) => id === scheduleId.evaluation(policyId))
