@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { changeAlert, readContributions, spentInsights } from '../db/alerts.ts'
 import type { Connection } from '../db/connection.ts'
@@ -12,11 +13,12 @@ import {
   severityOf,
   withoutSpent,
 } from '../domain/score.ts'
-import { evidenceOf } from '../policies/compile.ts'
+import { evidenceOf, rebuildRollup, rollupKey } from '../policies/compile.ts'
 import { evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
 import { pinnedIndicators } from '../policies/load.ts'
 import type { PolicyDefinition } from '../policies/template.ts'
 import type { Deps } from './deps.ts'
+import type { ActivityControls } from './imports.ts'
 
 /** People looked at in one transaction. */
 const PEOPLE_AT_ONCE = 2_000
@@ -109,6 +111,37 @@ export const evaluatePolicy =
       }
     })
   }
+
+/**
+ * Fills the rollups that a policy scores with and that do not cover all history yet: it was made, or got other
+ * indicators or another time zone, after something had been imported. Does nothing when they do.
+ */
+export async function buildRollups(
+  deps: Deps,
+  policyId: string,
+  { signal, heartbeat }: ActivityControls,
+): Promise<number> {
+  const policy = await readPolicy(deps.db, policyId)
+  if (!policy) return 0
+  const built = await deps.db.selectFrom('rollup').select('key').execute()
+  const known = new Set(built.map(({ key }) => key))
+  const pinned = [...(await pinnedIndicators(deps.db, policy.definition)).values()]
+  const missing = pinned.filter((indicator) => !known.has(rollupKey(indicator)))
+  if (missing.length === 0) return 0
+  // Chunks under way may not know the policy yet. Each holds its import's row: wait for them to end; the next ones know.
+  await deps.db.transaction().execute((tx) => sql`lock table import in exclusive mode`.execute(tx))
+  for (const [number, indicator] of missing.entries()) {
+    signal.throwIfAborted()
+    await rebuildRollup(deps.db, indicator)
+    await deps.db
+      .insertInto('rollup')
+      .values({ key: rollupKey(indicator) })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    heartbeat({ chunk: number + 1 })
+  }
+  return missing.length
+}
 
 async function readPolicy(tx: Connection, policyId: string): Promise<Policy | null> {
   const row = await tx

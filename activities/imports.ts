@@ -5,10 +5,10 @@ import type { Page } from '../connectors/connector.ts'
 import { appendAudit } from '../db/audit.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { closeImport, openFileImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
+import { isFileNeeded } from '../db/setups.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import type { ImportBalance } from '../domain/processes.ts'
-import { activeIndicators } from '../policies/load.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
 import { cutIntoChunks } from './importing/drafts.ts'
@@ -160,7 +160,6 @@ export async function runImport(
     vault: deps.vault,
     importId,
     connectorId,
-    indicators: await activeIndicators(deps.db),
     movesConnector: pulls,
   }
   await using first = await ImportSession.open(deps.databaseUrl)
@@ -257,6 +256,8 @@ export const finishImport =
         },
       })
     })
-    if (row.body_sha256 !== null) await deps.spool.drop(row.body_sha256)
+    // Another connector's import or an open set-up may wait for the same bytes.
+    if (row.body_sha256 !== null && !(await isFileNeeded(deps.db, row.body_sha256)))
+      await deps.spool.drop(row.body_sha256)
     return balanceOf(row)
   }

@@ -2,7 +2,7 @@ import { activityInfo, CancelledFailure, Context } from '@temporalio/activity'
 import { endApproval, readApproval, recordDecision, remindApprovers } from './approvals.ts'
 import { changeCase, readCase } from './cases.ts'
 import type { Deps } from './deps.ts'
-import { evaluatePolicy } from './evaluation.ts'
+import { buildRollups, evaluatePolicy } from './evaluation.ts'
 import { drainDestination, resumeDestination, writeManifests } from './exports.ts'
 import { asFailure } from './failure.ts'
 import { type ActivityControls, beginImports, finishImport, runImport } from './imports.ts'
@@ -44,6 +44,7 @@ export const createActivities = (deps: Deps) =>
     proveSetup: proveSetup(deps),
     checkPrerequisites: checkPrerequisites(deps),
     applyConnectorSchedules: applyConnectorSchedules(deps),
+    buildRollups: ({ policyId }: { policyId: string }) => beating((controls) => buildRollups(deps, policyId, controls)),
     evaluatePolicy: evaluatePolicy(deps),
     nudgeEvaluations: nudgeEvaluations(deps),
     nudgeExports: nudgeExports(deps),

@@ -137,12 +137,27 @@ export async function nextDeliveries(db: Connection, destinationId: string, limi
     .orderBy('number')
     .limit(limit)
     .execute()
-  return rows.map((row) => ({
-    number: row.number,
-    attempts: row.attempts,
-    event: JSON.parse(row.payload) as ExportEvent,
-  }))
+  return rows.map(asQueued)
 }
+
+/** The last accepted deliveries of a destination, oldest first. */
+export async function lastAccepted(db: Connection, destinationId: string, limit: number): Promise<QueuedDelivery[]> {
+  const rows = await db
+    .selectFrom('delivery')
+    .select(['number', 'attempts', 'payload'])
+    .where('destination_id', '=', destinationId)
+    .where('state', '=', 'accepted')
+    .orderBy('number', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.reverse().map(asQueued)
+}
+
+const asQueued = (row: { number: number; attempts: number; payload: string }): QueuedDelivery => ({
+  number: row.number,
+  attempts: row.attempts,
+  event: JSON.parse(row.payload) as ExportEvent,
+})
 
 export interface Attempt {
   number: number

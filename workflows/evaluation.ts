@@ -1,8 +1,9 @@
 import { continueAsNew, setCurrentDetails, setHandler, sleep, workflowInfo } from '@temporalio/workflow'
 import type { EvaluationInput, EvaluationResult } from '../domain/processes.ts'
 import { evaluationRequested } from './contract.ts'
-import { patient } from './options.ts'
+import { long, patient } from './options.ts'
 
+const { buildRollups } = long('Fill rollups that do not cover all history')
 const { evaluatePolicy } = patient('Evaluate people')
 const { openTriage } = patient('Open triage of new alerts')
 const { nudgeExports } = patient('Wake the exports')
@@ -21,7 +22,8 @@ export async function evaluation({ policyId, everybody = false }: EvaluationInpu
   setHandler(evaluationRequested, () => {
     requested = true
   })
-  let all = everybody
+  // People of whom nothing new came may have a window open: with new rollups everybody is looked at.
+  let all = (await buildRollups({ policyId })) > 0 || everybody
   for (;;) {
     if (!all) await sleep(DEBOUNCE)
     requested = false

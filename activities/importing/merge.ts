@@ -5,14 +5,14 @@ import type { Connection } from '../../db/connection.ts'
 import { storeFacts } from '../../db/facts.ts'
 import type { ImportSession } from '../../db/import-session.ts'
 import type { Vault } from '../../db/vault.ts'
-import { type ActiveIndicator, recomputeRollups, recomputeSeen } from '../../policies/compile.ts'
+import { recomputeRollups, recomputeSeen } from '../../policies/compile.ts'
+import { activeIndicators } from '../../policies/load.ts'
 import type { PreparedChunk } from './prepare.ts'
 
 export interface MergeContext {
   vault: Vault
   importId: string
   connectorId: string
-  indicators: readonly ActiveIndicator[]
   movesConnector: boolean
 }
 
@@ -39,7 +39,8 @@ export async function mergeChunk(
     if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
     if (chunk.activities > 0) {
       await recomputeSeen(tx, TOUCHED)
-      await recomputeRollups(tx, context.indicators, TOUCHED)
+      // As they are now: a policy made while the import runs counts from its next chunk on.
+      await recomputeRollups(tx, await activeIndicators(tx), TOUCHED)
     }
     await commitChunk(tx, vault, {
       importId,

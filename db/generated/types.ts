@@ -355,7 +355,6 @@ export interface Indicator {
   created_at: Generated<Timestamp>;
   definition: Json;
   id: string;
-  previous_version: Generated<number | null>;
   sha256: string;
   version: number;
 }
@@ -457,6 +456,11 @@ export interface Receipt {
   trigger: Json;
 }
 
+export interface Rollup {
+  built_at: Generated<Timestamp>;
+  key: string;
+}
+
 export interface SealedValue {
   ciphertext: Buffer;
   created_at: Generated<Timestamp>;
@@ -515,6 +519,7 @@ export interface DB {
   prerequisite_status: PrerequisiteStatus;
   quarantined_row: QuarantinedRow;
   receipt: Receipt;
+  rollup: Rollup;
   sealed_value: SealedValue;
   seen_key: SeenKey;
   staff_member: StaffMember;

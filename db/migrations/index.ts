@@ -4,6 +4,7 @@ import * as peopleAndConnectors from './20261123_0910_create_people_and_connecto
 import * as signals from './20261123_0920_create_signals.ts'
 import * as policiesAndAlerts from './20261123_0930_create_policies_and_alerts.ts'
 import * as exports_ from './20261123_0940_create_exports.ts'
+import * as rollup from './20261123_1000_create_rollup.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -12,4 +13,5 @@ export const migrations: Record<string, Migration> = {
   '20261123_0920_create_signals': signals,
   '20261123_0930_create_policies_and_alerts': policiesAndAlerts,
   '20261123_0940_create_exports': exports_,
+  '20261123_1000_create_rollup': rollup,
 }
