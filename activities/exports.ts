@@ -1,6 +1,13 @@
 import { appendAudit } from '../db/audit.ts'
-import { type Attempt, bookAttempts, enqueueManifest, nextDeliveries } from '../db/deliveries.ts'
-import { AppError } from '../domain/errors.ts'
+import {
+  type Attempt,
+  bookAttempts,
+  enqueueManifest,
+  lastAccepted,
+  nextDeliveries,
+  type QueuedDelivery,
+} from '../db/deliveries.ts'
+import { AppError, isAppError } from '../domain/errors.ts'
 import { parseSettings } from '../domain/form.ts'
 import type { OutboundDelivery, Sender } from '../exporters/exporter.ts'
 import { exporterKind } from '../exporters/kinds.ts'
@@ -49,8 +56,16 @@ export async function drainDestination(
       signal.throwIfAborted()
       const queued = await nextDeliveries(deps.db, destinationId, BATCH)
       if (queued.length === 0) return { state: 'idle', acceptedNumber: await accepted(), stopCode: null, sent }
-      sender ??= await openSender(deps, row)
-      const deliveries: OutboundDelivery[] = queued.map(({ number, attempts, event }) => ({
+      const again = sender ? [] : await toSendAgain(deps, row, queued)
+      try {
+        sender ??= await openSender(deps, row)
+      } catch (error) {
+        if (!isAppError(error) || error.retryable) throw error
+        const fix = error.fix ?? 'Correct the destination, then resume.'
+        await stopDestination(deps, destinationId, { code: error.code, detail: error.message, fix })
+        return { state: 'stopped', acceptedNumber: await accepted(), stopCode: error.code, sent }
+      }
+      const deliveries: OutboundDelivery[] = [...again, ...queued].map(({ number, attempts, event }) => ({
         number,
         attempt: attempts + 1,
         event,
@@ -62,7 +77,7 @@ export async function drainDestination(
         response: outcome.responseCode,
       }))
       await deps.db.transaction().execute((tx) => bookAttempts(tx, destinationId, attempts))
-      sent += outcomes.filter(({ state }) => state === 'accepted').length
+      sent += outcomes.slice(again.length).filter(({ state }) => state === 'accepted').length
       heartbeat({ chunk: sent })
       const last = outcomes.at(-1)
       if (last?.state === 'retry') {
@@ -78,6 +93,17 @@ export async function drainDestination(
   } finally {
     await sender?.close()
   }
+}
+
+/** Where nothing is acknowledged, what went before a failed send may have been lost with it. */
+async function toSendAgain(
+  deps: Deps,
+  row: { id: string; kind: string },
+  queued: readonly QueuedDelivery[],
+): Promise<QueuedDelivery[]> {
+  const { resendWindow } = exporterKind(row.kind)
+  if (resendWindow === undefined || queued[0]?.attempts === 0) return []
+  return lastAccepted(deps.db, row.id, resendWindow)
 }
 
 async function openSender(

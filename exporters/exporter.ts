@@ -43,6 +43,11 @@ export interface ExporterDefinition<Config = any> {
   guide: string
   /** False when the transport cannot say that an event arrived. */
   acknowledges: boolean
+  /**
+   * Of a transport that cannot acknowledge: so many of the last accepted deliveries are sent again, before anything new,
+   * after a send that failed.
+   */
+  resendWindow?: number
   /** Largest event in bytes; longer ones are shortened by omitting evidence (`evidence_omitted` says how many). */
   maxBytes: number
   config: z.ZodType<any>

@@ -10,7 +10,7 @@ const WRITE_CHARACTERS = 64 * 1024
 /**
  * How many deliveries a receiver that went away may have read and not kept, or, where it does not close its half, not
  * even read. Whoever drains a sequence sends so many of the last accepted ones again, before anything new, through the
- * first sender after one that said `retry` or whose end is unknown (a killed process). The receiver dedupes by event id.
+ * first sender after one that said `retry`. The receiver dedupes by event id.
  */
 export const RESEND_WINDOW = 1_000
 
@@ -31,6 +31,7 @@ export const syslog = defineExporter({
   says: 'Messages over TCP or TLS, one per alert version; syslog cannot acknowledge them.',
   guide: 'docs/guides/syslog-receiver.md',
   acknowledges: false,
+  resendWindow: RESEND_WINDOW,
   maxBytes: MAX_MESSAGE_BYTES,
   config,
   async open(settings, context) {
