@@ -113,6 +113,20 @@ describe('mapping', () => {
     expect([mapped.audienceAfter, mapped.destinationIsExternal]).toEqual([audience, external])
   })
 
+  test.each([
+    [{ BlockPublicAcls: true, RestrictPublicBuckets: false }, ['public_access_block_off']],
+    [{ BlockPublicAcls: true, RestrictPublicBuckets: true }, undefined],
+  ])('a block of public access that lets something through is off: %j', (block, flags) => {
+    const requestParameters = { bucketName: 'team', PublicAccessBlockConfiguration: block }
+    const mapped = map({ ...base, eventName: 'PutBucketPublicAccessBlock', requestParameters }) as Activity
+    expect(mapped.flags).toEqual(flags)
+  })
+
+  test('a secret without its id is refused', () => {
+    const lone = { bucket: 'trail', secretAccessKey: 'example' }
+    expect(() => parseSettings(amazonS3.config, lone)).toThrow(expect.objectContaining({ field: 'accessKeyId' }))
+  })
+
   test('what is unknown is kept, what has no id or time is rejected', () => {
     expect(map({ ...base, eventName: 'InventedTomorrow', newField: { deep: [1] } })).toMatchObject({
       verb: 'other',

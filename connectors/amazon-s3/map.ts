@@ -231,6 +231,10 @@ function effectOf(name: string, event: Json, config: S3Config): Effect {
     return copyEffect(event, foreign) ?? effect
   }
   if (/^Delete(Bucket)?PublicAccessBlock$/.test(name)) return { flags: ['public_access_block_off'] }
+  if (/^Put(Bucket)?PublicAccessBlock$/.test(name)) {
+    const block = Object.values(object(parameters['PublicAccessBlockConfiguration']))
+    return { flags: block.includes(false) ? ['public_access_block_off'] : [] }
+  }
   if (VERBS[name] === 'snapshot_share') return snapshotEffect(parameters, foreign)
   return { flags: [] }
 }
