@@ -7,35 +7,34 @@ import { resealAll, Vault } from '../db/vault.ts'
 import { type Verification, verifyAudit, verifyExports, verifyReceipts } from '../db/verify.ts'
 import { AppError, isAppError } from '../domain/errors.ts'
 import { runExamples } from '../policies/examples.ts'
-import { loadIndicators, syncIndicators } from '../policies/load.ts'
+import { loadIndicators } from '../policies/load.ts'
 import type { Queue } from '../worker/worker.ts'
-import { startEmbedded } from './embedded/embedded.ts'
-import { dataDirectory, keyRingFile, openPlatform } from './platform.ts'
-import { ensureStandingSchedules } from './standing-schedules.ts'
+import { keyRingFile, openPlatform } from './platform.ts'
+import { announceFirstAdmin, serveApi } from './serving.ts'
+import { up } from './up.ts'
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 const program = new Command('openirm').description('Insider-risk integration platform')
 
 program
   .command('up')
-  .description('start PostgreSQL, Temporal with its UI, and the workers; data is kept under .openirm/')
-  .action(async () => {
-    const embedded = await startEmbedded({ dataDir: dataDirectory(), log: { info: say } })
-    try {
-      if (!process.env['OPENIRM_KEYRING'] && !existsSync(keyRingFile())) writeKeyRing(keyRingFile(), createKeyRing())
-      await using platform = await openPlatform(embedded, loadKeyRing(keyRingFile()))
-      await migrate(platform.deps.db)
-      await syncIndicators(platform.deps.db, loadIndicators(process.env['OPENIRM_INDICATORS_DIR']).values())
-      const workers = await platform.work()
-      await ensureStandingSchedules(platform.deps)
-      if (embedded.temporalUiUrl) embedded.lock.update({ 'Temporal UI': embedded.temporalUiUrl })
-      say(`OpenIRM is up. Temporal UI: ${embedded.temporalUiUrl ?? 'your own'}. Stop with Ctrl-C.`)
-      await Promise.race([asked(), workers.done])
-      say('stopping …')
-      await workers.stop()
-    } finally {
-      await embedded.stop()
-    }
+  .description('start PostgreSQL, Temporal with its UI, API and workers; data is kept under .openirm/')
+  .action(() => up(say, asked()))
+
+program
+  .command('serve')
+  .description('serve the API against DATABASE_URL and TEMPORAL_ADDRESS')
+  .option('--host <address>', 'address to listen on', '127.0.0.1')
+  .option('--port <number>', 'port to listen on', '8080')
+  .action(async ({ host, port }: { host: string; port: string }) => {
+    const ring = loadKeyRing(keyRingFile())
+    await using platform = await openPlatform(ownServers(), ring)
+    const uiOrigin = process.env['OPENIRM_TEMPORAL_UI_ORIGIN']
+    const server = await serveApi(platform.deps, ring, { host, port: Number(port), uiOrigin })
+    await announceFirstAdmin(platform.deps, say)
+    say(`serving ${server.url}`)
+    await asked()
+    await server.close()
   })
 
 program
@@ -43,12 +42,7 @@ program
   .description('serve task queues against DATABASE_URL and TEMPORAL_ADDRESS')
   .option('--queues <names>', 'imports,evaluation,triage,exports', 'imports,evaluation,triage,exports')
   .action(async ({ queues }: { queues: string }) => {
-    const addresses = {
-      databaseUrl: required('DATABASE_URL'),
-      temporalAddress: required('TEMPORAL_ADDRESS'),
-      ...(process.env['TEMPORAL_NAMESPACE'] ? { namespace: process.env['TEMPORAL_NAMESPACE'] } : {}),
-    }
-    await using platform = await openPlatform(addresses, loadKeyRing(keyRingFile()))
+    await using platform = await openPlatform(ownServers(), loadKeyRing(keyRingFile()))
     const workers = await platform.work(queues.split(',') as Queue[])
     say('working')
     await Promise.race([asked(), workers.done])
@@ -122,6 +116,12 @@ keys
       say(`key ${ring.current} is current; ${resealed} values were sealed anew. Restart workers that still run.`)
     }),
   )
+
+const ownServers = () => ({
+  databaseUrl: required('DATABASE_URL'),
+  temporalAddress: required('TEMPORAL_ADDRESS'),
+  ...(process.env['TEMPORAL_NAMESPACE'] ? { namespace: process.env['TEMPORAL_NAMESPACE'] } : {}),
+})
 
 async function withDatabase(work: (db: Database) => Promise<void>): Promise<void> {
   const db = createDatabase(createPool(required('DATABASE_URL'), { max: 2 }))

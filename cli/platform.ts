@@ -22,6 +22,8 @@ export interface PlatformAddresses {
   databaseUrl: string
   temporalAddress: string
   namespace?: string
+  /** Base of links to this platform; OPENIRM_PUBLIC_URL goes first. */
+  publicUrl?: string
 }
 
 export interface Platform extends AsyncDisposable {
@@ -57,7 +59,7 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     temporal: new Client({ connection, namespace, dataConverter: { payloadCodecs: [new EncryptingCodec(ring)] } }),
     origin: await openOriginLookup(),
     log,
-    publicUrl: (env['OPENIRM_PUBLIC_URL'] ?? 'http://127.0.0.1:8080').replace(/\/$/, ''),
+    publicUrl: (env['OPENIRM_PUBLIC_URL'] ?? addresses.publicUrl ?? 'http://127.0.0.1:8080').replace(/\/$/, ''),
     version: '0.1.0',
     hostname: os.hostname().replace(/[^\x21-\x7e]/g, '') || 'openirm',
     allowPrivateAddresses: env['OPENIRM_ALLOW_PRIVATE_ADDRESSES'] === 'true',

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -8,9 +8,15 @@ import { commandLine, waitFor } from './processes.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 const folders: string[] = []
+const children: ChildProcess[] = []
 
 afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  // A test that failed half-way leaves its servers to nobody else.
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  for (const folder of folders.splice(0)) {
+    for (const pid of servers(folder)) process.kill(pid, 'SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 function dataDirectory(): string {
@@ -26,6 +32,7 @@ function up(dataDir: string) {
     cwd: root,
     env: { ...env, OPENIRM_DATA_DIR: dataDir, OPENIRM_LOG_LEVEL: 'silent' },
   })
+  children.push(child)
   let output = ''
   child.stdout.on('data', (text) => {
     output += text
@@ -38,12 +45,19 @@ function up(dataDir: string) {
 
 /** Servers of this data directory that run. */
 function servers(dataDir: string): number[] {
-  const pids = [
-    Number(readFileSync(path.join(dataDir, 'temporal/pid'), 'utf8')),
-    Number(readFileSync(path.join(dataDir, 'postgres/cluster/postmaster.pid'), 'utf8').split('\n')[0]),
-  ]
-  return pids.filter((pid) => commandLine(pid)?.includes(dataDir))
+  const pidIn = (file: string): number => {
+    const found = path.join(dataDir, file)
+    return existsSync(found) ? Number(readFileSync(found, 'utf8').split('\n')[0]) : 0
+  }
+  const pids = [pidIn('temporal/pid'), pidIn('postgres/cluster/postmaster.pid')]
+  return pids.filter((pid) => pid > 0 && commandLine(pid)?.includes(dataDir))
 }
+
+async function statusOf(url: string, token: string): Promise<number> {
+  return (await fetch(`${url}/v1/me`, { headers: { authorization: `Bearer ${token}` } })).status
+}
+
+const apiOf = (output: string): string => /API: (http:\S+)/.exec(output)?.[1] ?? ''
 
 test('starts once per directory, recovers from kill -9, and leaves no process behind', {
   timeout: 120_000,
@@ -51,6 +65,9 @@ test('starts once per directory, recovers from kill -9, and leaves no process be
   const dataDir = dataDirectory()
   const first = up(dataDir)
   expect(await first.isUp()).toBe(true)
+  const token = /oirm_\S+/.exec(first.output())?.[0] ?? ''
+  expect(await statusOf(apiOf(first.output()), token)).toBe(200)
+  expect(await statusOf(apiOf(first.output()), `${token.slice(0, -1)}?`)).toBe(401)
 
   const refused = up(dataDir)
   const [code] = await once(refused.child, 'exit')
@@ -67,6 +84,9 @@ test('starts once per directory, recovers from kill -9, and leaves no process be
 
   const second = up(dataDir)
   expect(await second.isUp()).toBe(true)
+  // The token was shown once, and it and its holder outlived the crash.
+  expect(second.output()).not.toContain('oirm_')
+  expect(await statusOf(apiOf(second.output()), token)).toBe(200)
   const running = servers(dataDir)
   expect(running).toHaveLength(2)
   for (const pid of orphans) expect(commandLine(pid)).toBeNull()

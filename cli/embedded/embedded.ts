@@ -24,10 +24,13 @@ export interface Embedded {
 export async function startEmbedded({
   dataDir,
   log,
+  codecEndpoint,
   env = process.env,
 }: {
   dataDir: string
   log: StartLog
+  /** Where the Temporal UI has payloads decoded; asked for once this directory is ours. */
+  codecEndpoint?: () => string
   env?: NodeJS.ProcessEnv
 }): Promise<Embedded> {
   const lock = acquireLock(dataDir)
@@ -58,6 +61,7 @@ export async function startEmbedded({
         log,
         preferredPort: TEMPORAL_PORT,
         preferredUiPort: TEMPORAL_UI_PORT,
+        ...(codecEndpoint ? { codecEndpoint: codecEndpoint() } : {}),
       })
       stops.push(temporal.stop)
       moved('Temporal', temporal.preferredTaken, temporal.address)
