@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   rate_limited: { status: 429, retry: 'later' },
   request_in_progress: { status: 409, retry: 'later' },
   sealed_value_damaged: { status: 500, retry: 'never' },
+  setting_missing: { status: 500, retry: 'never' },
   settings_invalid: { status: 422, retry: 'never' },
   setup_step_out_of_order: { status: 409, retry: 'never' },
   source_throttled: { status: 503, retry: 'later' },

@@ -1,0 +1,42 @@
+import type { Command } from 'commander'
+import type { Database } from '../../db/connection.ts'
+import { migrate } from '../../db/migrate.ts'
+import { type Verification, verifyAudit, verifyExports, verifyReceipts } from '../../db/verify.ts'
+import { AppError } from '../../domain/errors.ts'
+import { withDatabase } from '../environment.ts'
+import { say } from '../terminal.ts'
+
+const VERIFICATIONS: Record<string, (db: Database) => Promise<Verification>> = {
+  receipts: verifyReceipts,
+  audit: verifyAudit,
+  exports: verifyExports,
+}
+
+/** `migrate` and `verify`. */
+export function addDatabase(program: Command): void {
+  program
+    .command('migrate')
+    .description('bring the schema of DATABASE_URL up to date')
+    .action(() =>
+      withDatabase(async (db) => {
+        const applied = await migrate(db)
+        say(applied.length === 0 ? 'the schema is up to date' : applied.join('\n'))
+      }),
+    )
+
+  program
+    .command('verify')
+    .argument('[what...]', Object.keys(VERIFICATIONS).join(', '), Object.keys(VERIFICATIONS))
+    .description('recompute scores, the audit chain and export sequences; exits 1 at the first untruth')
+    .action((what: string[]) =>
+      withDatabase(async (db) => {
+        for (const name of what) {
+          const verification = VERIFICATIONS[name]
+          if (!verification) throw new AppError('invalid_request', `there is nothing named ${name} to verify`)
+          const { checked, untruth } = await verification(db)
+          say(`${name}: ${untruth === null ? `${checked} checked, all true` : `UNTRUE after ${checked}: ${untruth}`}`)
+          if (untruth !== null) process.exitCode = 1
+        }
+      }),
+    )
+}

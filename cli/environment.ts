@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs'
+import { createDatabase, createPool, type Database } from '../db/connection.ts'
+import { AppError } from '../domain/errors.ts'
+import type { PlatformAddresses } from './platform.ts'
+
+/**
+ * A setting out of the environment: `NAME`, or the content of the file that `NAME_FILE` names, which is how secrets
+ * reach a container. Throws setting_missing where both are set or the file cannot be read.
+ */
+export function setting(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const value = env[name]
+  const file = env[`${name}_FILE`]
+  if (!file) return value || undefined
+  if (value) {
+    throw new AppError('setting_missing', `${name} and ${name}_FILE are both set`, { fix: 'Leave one of them out.' })
+  }
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined
+  } catch (cause) {
+    throw new AppError('setting_missing', `the file of ${name}_FILE cannot be read: ${file}`, {
+      cause,
+      fix: 'Correct the path, or let the user of this process read the file.',
+    })
+  }
+}
+
+export function required(name: string, env: NodeJS.ProcessEnv = process.env): string {
+  const value = setting(name, env)
+  if (value === undefined) {
+    throw new AppError('setting_missing', `${name} is not set`, {
+      fix: `Set ${name}, or ${name}_FILE to a file that holds it, and run it again.`,
+    })
+  }
+  return value
+}
+
+/** The servers of `serve` and `work`; unlike `up`, these start none. */
+export const ownServers = (): PlatformAddresses => ({
+  databaseUrl: required('DATABASE_URL'),
+  temporalAddress: required('TEMPORAL_ADDRESS'),
+  ...(process.env['TEMPORAL_NAMESPACE'] ? { namespace: process.env['TEMPORAL_NAMESPACE'] } : {}),
+})
+
+/** Runs commands that need the database alone. */
+export async function withDatabase(work: (db: Database) => Promise<void>): Promise<void> {
+  const db = createDatabase(createPool(required('DATABASE_URL'), { max: 2 }))
+  try {
+    await work(db)
+  } finally {
+    await db.destroy()
+  }
+}
