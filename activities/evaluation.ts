@@ -3,8 +3,10 @@ import { v7 as uuid } from 'uuid'
 import { changeAlert, readContributions, spentInsights } from '../db/alerts.ts'
 import type { Connection } from '../db/connection.ts'
 import { sha256 } from '../db/hash.ts'
+import { OPEN_ALERT_STATES } from '../domain/alert.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import {
+  type Activation,
   ENGINE_VERSION,
   type Evidence,
   type Insight,
@@ -15,7 +17,7 @@ import {
 } from '../domain/score.ts'
 import { evidenceOf, rebuildRollup, rollupKey } from '../policies/compile.ts'
 import { evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
-import { pinnedIndicators } from '../policies/load.ts'
+import { pinnedIndicators, storedDefinition } from '../policies/load.ts'
 import type { PolicyDefinition } from '../policies/template.ts'
 import type { Deps } from './deps.ts'
 import type { ActivityControls } from './imports.ts'
@@ -72,6 +74,7 @@ export const evaluatePolicy =
         indicators,
         asOf: new Date(asOf),
         ...(everybody ? {} : { personIds }),
+        continuing: await openAlertWindows(tx, policyId, everybody ? null : personIds),
       })
       const outcome = { alertsCreated: [] as string[], alertsUpdated: [] as string[], destinations: new Set<string>() }
       for (const evaluation of evaluations) {
@@ -153,7 +156,28 @@ async function readPolicy(tx: Connection, policyId: string): Promise<Policy | nu
     .where('policy.id', '=', policyId)
     .where('policy.state', '=', 'enabled')
     .executeTakeFirst()
-  return row ? { ...row, definition: row.definition as unknown as PolicyDefinition } : null
+  return row ? { ...row, definition: storedDefinition(row.definition) } : null
+}
+
+/** What the open alerts of these people (null: of everybody) were last computed on. */
+async function openAlertWindows(
+  tx: Connection,
+  policyId: string,
+  personIds: readonly number[] | null,
+): Promise<Map<number, Activation>> {
+  if (personIds?.length === 0) return new Map()
+  let query = tx
+    .selectFrom('alert')
+    .innerJoin('alert_version', (join) =>
+      join.onRef('alert_version.alert_id', '=', 'alert.id').onRef('alert_version.version', '=', 'alert.version'),
+    )
+    .innerJoin('receipt', 'receipt.id', 'alert_version.receipt_id')
+    .select(['alert.person_id', 'receipt.trigger'])
+    .where('alert.policy_id', '=', policyId)
+    .where('alert.state', 'in', [...OPEN_ALERT_STATES])
+  if (personIds) query = query.where('alert.person_id', 'in', [...personIds])
+  const rows = await query.execute()
+  return new Map(rows.map((row) => [row.person_id, row.trigger as unknown as Activation]))
 }
 
 interface Raised {

@@ -6,6 +6,7 @@ import { appendAudit } from '../db/audit.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { closeImport, openFileImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
 import { isFileNeeded } from '../db/setups.ts'
+import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import type { ImportBalance } from '../domain/processes.ts'
@@ -155,6 +156,7 @@ export async function runImport(
     origin: deps.origin,
     identities: new Map<string, number>(),
     containers: new Map<string, number>(),
+    hashSubject: subjectHasher(deps.vault),
   }
   const merge = {
     vault: deps.vault,

@@ -186,6 +186,18 @@ function shownOf(mapped: Exclude<Mapped, { type: 'ignored' | 'rejected' }>): Rec
       sealedFields: Object.keys(mapped.personal ?? {}),
     }
   }
+  if (mapped.type === 'finding') {
+    return {
+      type: 'finding',
+      at: mapped.at.toISOString(),
+      nativeEvent: mapped.nativeEvent,
+      product: mapped.product,
+      severity: mapped.severity,
+      category: mapped.category,
+      state: mapped.state,
+      people: mapped.people.length,
+    }
+  }
   return {
     type: 'activity',
     at: mapped.at.toISOString(),

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Activity } from '../domain/signal.ts'
 import type { Connection } from './connection.ts'
 import { type CopyCell, copyLine } from './import-session.ts'
+import type { SubjectKeys } from './subject-keys.ts'
 import type { Vault } from './vault.ts'
 
 /** What an activity became on its way to its row. */
@@ -14,6 +15,8 @@ export interface StagedActivity {
   /** Which of the chunk's sources it was read from. */
   sourceIndex: number
   origin: { network: string | null; country: string | null }
+  /** Present when the activity touched somebody's record. */
+  subject?: SubjectKeys
 }
 
 const asUuid = (hash: Buffer): string => {
@@ -71,6 +74,18 @@ export function stagingLine(vault: Vault, connectorId: string, staged: StagedAct
     activity.destinationIsExternal,
     activity.flags?.length ? activity.flags : null,
     staged.sourceIndex,
+    activity.amount,
+    staged.subject?.id,
+    staged.subject?.name,
+    staged.subject?.lastName,
+    staged.subject?.address,
+    staged.subject?.street,
+    staged.subject?.department,
+    activity.finding?.severity,
+    activity.finding?.category,
+    activity.finding?.state,
+    activity.version === undefined ? null : sourceKey(vault, connectorId, activity.version.of),
+    activity.version?.at.toISOString(),
   ]
   return copyLine(cells)
 }
@@ -81,40 +96,46 @@ export async function ensureMonths(db: Connection, days: Iterable<string>): Prom
   for (const month of months) await sql`select ensure_month(${month}::date)`.execute(db)
 }
 
+const LATER_COLUMNS = sql.raw(
+  `amount, subject_key, subject_name_key, subject_last_name_key, subject_address_key, subject_street_key,
+   subject_department_key, severity, category, finding_state, version_key, version_at`,
+)
+
 /**
  * Moves what is staged into `activity`, sorted by key, skipping what is there already, and notes the person-days it
  * touched in `touched_day`. A row that corrects an earlier one marks it; the corrected day is touched too.
- * Returns the number of rows stored.
+ * Returns the number of records stored: one that names several accounts has a row for each.
  */
 export async function mergeActivities(
   tx: Connection,
   { connectorId, importId, textsId }: { connectorId: string; importId: string; textsId: string | null },
 ): Promise<number> {
-  await sql`
+  const stored = await sql<{ n: number }>`
     with stored as (
       insert into activity (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind,
         container_id, object_key, object_ext, size_bytes, item_count, origin_ip, origin_network, origin_country,
-        audience_after, destination_is_external, flags, texts_id, texts_index, source_index)
+        audience_after, destination_is_external, flags, texts_id, texts_index, source_index, ${LATER_COLUMNS})
       select distinct on (identity_id, at, source_key)
         identity_id, at, source_key, ${connectorId}::uuid, ${importId}::uuid, verb, native_event, outcome, actor_kind,
         container_id, object_key, object_ext, size_bytes, item_count, origin_ip, origin_network, origin_country,
-        audience_after, destination_is_external, flags, ${textsId}::uuid, ordinal, source_index
+        audience_after, destination_is_external, flags, ${textsId}::uuid, ordinal, source_index, ${LATER_COLUMNS}
       from pg_temp.staging_activity
       order by identity_id, at, source_key, ordinal
       on conflict do nothing
-      returning identity_id, at
+      returning identity_id, at, texts_index
+    ), touched as (
+      insert into pg_temp.touched_day (identity_id, day, stored)
+      select identity_id, (at at time zone 'UTC')::date, count(*) from stored group by 1, 2
     )
-    insert into pg_temp.touched_day (identity_id, day, stored)
-    select identity_id, (at at time zone 'UTC')::date, count(*) from stored group by 1, 2`.execute(tx)
+    select count(distinct texts_index)::int as n from stored`.execute(tx)
 
-  const corrections = await sql<{ n: number }>`
-    select count(*)::int as n from pg_temp.staging_activity where supersedes_key is not null`.execute(tx)
-  if ((corrections.rows[0]?.n ?? 0) > 0) await markSuperseded(tx)
+  const special = await sql<{ corrections: number; versions: number }>`
+    select count(supersedes_key)::int as corrections, count(version_key)::int as versions
+    from pg_temp.staging_activity`.execute(tx)
+  const { corrections = 0, versions = 0 } = special.rows[0] ?? {}
+  if (corrections > 0) await markSuperseded(tx)
   await markSupersededByEarlier(tx)
-
-  const stored = await sql<{ n: number }>`select coalesce(sum(stored), 0)::int as n from pg_temp.touched_day`.execute(
-    tx,
-  )
+  if (versions > 0) await markOlderVersions(tx)
   return stored.rows[0]?.n ?? 0
 }
 
@@ -135,6 +156,27 @@ async function markSuperseded(tx: Connection): Promise<void> {
     insert into activity_correction (identity_id, supersedes_key, source_key)
     select identity_id, supersedes_key, source_key from pg_temp.staging_activity where supersedes_key is not null
     on conflict do nothing`.execute(tx)
+}
+
+/** Of the versions of one thing the newest counts, whichever came first; days of what changed its standing are touched. */
+async function markOlderVersions(tx: Connection): Promise<void> {
+  await sql`
+    with grouped as materialized (
+      select a.identity_id, a.at, a.source_key, a.superseded_by,
+             first_value(a.source_key) over newest as newest_key, first_value(a.version_at) over newest as newest_at,
+             a.version_at
+      from activity a
+      where a.version_key in (select version_key from pg_temp.staging_activity where version_key is not null)
+      window newest as (partition by a.version_key order by a.version_at desc, a.source_key)
+    ), marked as (
+      update activity set superseded_by = case when g.version_at = g.newest_at then null else g.newest_key end
+      from grouped g
+      where activity.identity_id = g.identity_id and activity.at = g.at and activity.source_key = g.source_key
+        and g.superseded_by is distinct from case when g.version_at = g.newest_at then null else g.newest_key end
+      returning activity.identity_id, activity.at
+    )
+    insert into pg_temp.touched_day (identity_id, day, stored)
+    select identity_id, (at at time zone 'UTC')::date, 0 from marked group by 1, 2`.execute(tx)
 }
 
 /** A record that arrives after its own correction is born superseded: order of arrival does not matter. */

@@ -2,10 +2,11 @@ import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { canonicalJson } from '../domain/canonical.ts'
 import { tokensOfName } from '../domain/name-tokens.ts'
-import type { Fact } from '../domain/signal.ts'
+import type { Fact, Subject } from '../domain/signal.ts'
 import { contentKey } from './activities.ts'
 import type { Connection } from './connection.ts'
 import { insertMany, joinIdentities, rememberTokens } from './people.ts'
+import { storeProfileKeys, touchAfterLeaving, touchRelated } from './subject-keys.ts'
 import { sealedRow, type Vault } from './vault.ts'
 
 export interface ResolvedFact {
@@ -37,11 +38,12 @@ const contentOf = (fact: Fact): string =>
 /**
  * Stores facts in the order of their lines. The current fact of an identity and natural key is superseded by a row
  * that says something else; a row that says the same is a duplicate. What was known earlier stays, with its dates.
+ * `touched` names the table in which person-days are noted whose indicators depend on a changed fact.
  */
 export async function storeFacts(
   tx: Connection,
   vault: Vault,
-  importId: string,
+  { importId, touched }: { importId: string; touched: string },
   facts: readonly ResolvedFact[],
 ): Promise<StoredFacts> {
   if (facts.length === 0) return { stored: 0, duplicate: 0, touchedIdentities: [] }
@@ -114,14 +116,48 @@ export async function storeFacts(
     vault,
     fresh.map(({ row }) => row),
   )
+  await touchWhatFactsDecide(
+    tx,
+    vault,
+    fresh.map(({ row }) => row),
+    touched,
+  )
   const owners = joined.length
     ? await tx.selectFrom('identity').select('id').where('person_id', 'in', joined).execute()
     : []
+  const moved = owners.map(({ id }) => id)
+  await touchRelated(tx, moved, touched)
+  await touchAfterLeaving(tx, moved, touched)
   return {
     stored: fresh.length,
     duplicate: facts.length - fresh.length,
     touchedIdentities: [...new Set([...fresh.map(({ row }) => row.identityId), ...owners.map((owner) => owner.id)])],
   }
+}
+
+/** Profiles decide who a touched record belongs to, last working days what came after them. */
+async function touchWhatFactsDecide(
+  tx: Connection,
+  vault: Vault,
+  rows: readonly ResolvedFact[],
+  touched: string,
+): Promise<void> {
+  const profiles = rows
+    .filter(({ fact }) => fact.kind === 'employee_profile')
+    .map(({ fact, identityId }) => ({ identityId, subject: fact.withdrawn ? {} : subjectOf(fact) }))
+  await storeProfileKeys(tx, vault, profiles, touched)
+  const leavers = rows.filter(({ fact }) => fact.kind === 'resignation').map(({ identityId }) => identityId)
+  await touchAfterLeaving(tx, leavers, touched)
+}
+
+const subjectOf = ({ personal = {}, attributes }: Fact): Subject => {
+  const subject: Subject = {}
+  if (personal['firstName']) subject.firstName = personal['firstName']
+  if (personal['lastName']) subject.lastName = personal['lastName']
+  if (personal['addressLine1']) subject.addressLine = personal['addressLine1']
+  if (personal['zipCode']) subject.postalCode = personal['zipCode']
+  if (attributes['department']) subject.department = attributes['department']
+  return subject
 }
 
 async function rememberNames(tx: Connection, vault: Vault, rows: readonly ResolvedFact[]): Promise<void> {

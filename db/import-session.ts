@@ -29,6 +29,18 @@ const STAGING_COLUMNS = [
   'destination_is_external boolean',
   'flags text[]',
   'source_index int not null',
+  'amount double precision',
+  'subject_key bigint',
+  'subject_name_key bigint',
+  'subject_last_name_key bigint',
+  'subject_address_key bigint',
+  'subject_street_key bigint',
+  'subject_department_key bigint',
+  'severity text',
+  'category text',
+  'finding_state text',
+  'version_key uuid',
+  'version_at timestamptz(3)',
 ] as const
 
 /** One cell of COPY's text format. */

@@ -85,11 +85,15 @@ export function withoutSpent<I extends SpentInsight>(insights: readonly I[], spe
   )
 }
 
+export const ACTIVATION_KINDS = ['resignation', 'termination', 'account_deleted', 'stressor', 'indicator'] as const
+
 /** What makes a person active for a policy. */
 export interface Activation {
-  kind: 'resignation' | 'termination'
-  /** Fact that says so. */
-  factId: string
+  kind: (typeof ACTIVATION_KINDS)[number]
+  /** Fact that says so; absent when an indicator does. */
+  factId?: string
+  /** Indicator whose insight says so. */
+  indicatorId?: string
   /** UTC day of the trigger. */
   day: string
   /** First and last UTC day whose insights count. */

@@ -1,10 +1,15 @@
+import type { Severity } from './alert.ts'
+
 /**
  * Signals: what a connector yields. Values marked *personal* leave the mapping function only into the sealed table or
  * through the keyed hash; no other table, log or workflow payload may hold them.
  */
 
-/** How a source names an account. `address` covers UPNs and e-mail addresses, which sources use for one another. */
-export const IDENTIFIER_SCHEMES = ['address', 'employee_number', 'user_name', 'aws_principal'] as const
+/**
+ * How a source names an account. `address` covers UPNs and e-mail addresses, which sources use for one another;
+ * `vendor_id` is a cloud's own id of an account, prefixed by the cloud (`dropbox:dbmid:…`, `entra:<object id>`).
+ */
+export const IDENTIFIER_SCHEMES = ['address', 'employee_number', 'user_name', 'aws_principal', 'vendor_id'] as const
 export type IdentifierScheme = (typeof IDENTIFIER_SCHEMES)[number]
 
 /** One account as one source names it. `value` is *personal*. */
@@ -59,6 +64,9 @@ export const VERBS = [
   'logging_change',
   'secret_read',
   'snapshot_share',
+  'physical_access',
+  'detection',
+  'finding',
   'other',
 ] as const
 export type Verb = (typeof VERBS)[number]
@@ -110,8 +118,89 @@ export interface Activity {
   destinationIsExternal?: boolean
   /** Any flag an indicator may ask for, e.g. `presigned`, `secondary`; lower_snake_case. */
   flags?: readonly string[]
+  /** What the source itself measured (a count, a score), where its figure is the signal. Finite. */
+  amount?: number
+  /** Whose record was touched, where the source names somebody: the patient of a health record. */
+  subject?: Subject
+  /** What the source says of its own alert; set on the activities of a finding. */
+  finding?: FindingView
+  /** The versions of one thing share `of`; the newest `at` counts, in whatever order they arrive. */
+  version?: { of: string; at: Date }
   /** What the source sent, kept sealed so that no field is lost. *Personal*. */
   raw?: unknown
+}
+
+/**
+ * Somebody whose record was touched. Every value is *personal* and stored only as a keyed hash of its normalised form,
+ * by which it is compared with the profiles of the people inside.
+ */
+export interface Subject {
+  /** The source's own id: a patient's registration number. */
+  id?: string
+  firstName?: string
+  lastName?: string
+  /** Street and number as written. */
+  addressLine?: string
+  postalCode?: string
+  /** Where the person is treated or belongs to. */
+  department?: string
+}
+
+export const FINDING_STATES = ['open', 'resolved', 'false_positive'] as const
+export type FindingState = (typeof FINDING_STATES)[number]
+
+export interface FindingView {
+  severity: 'informational' | Severity
+  /** The source's own category, lower case: `dlp`, `defense_evasion`, `unwanted_software` … */
+  category: string
+  state: FindingState
+}
+
+/** Another product's alert, as of one of its versions. It changes over time: the newest version counts. */
+export interface Finding extends FindingView {
+  type: 'finding'
+  /** The source's own id of the alert, the same in every version. */
+  sourceId: string
+  /** When this version was written. */
+  versionAt: Date
+  /** When it happened: stays the same over the versions. */
+  at: Date
+  /** The accounts that the alert's evidence names; without any it is kept under `unattributed`. */
+  people: readonly Identifier[]
+  /** Kind of each account, in the order of `people`; `user` where absent. */
+  peopleKinds?: readonly ActorKind[]
+  /** The source's name of the detection, verbatim. */
+  nativeEvent: string
+  /** Which product raised it: `defender_endpoint`, `dlp` … kept as a flag. */
+  product: string
+  flags?: readonly string[]
+  /** *Personal*. */
+  object?: string
+  raw?: unknown
+}
+
+/** Findings that name nobody are kept under this account, which never raises anybody's score. */
+export const UNATTRIBUTED: Identifier = { scheme: 'vendor_id', value: 'openirm:unattributed' }
+
+/** A finding as the activities by which it is counted: one per account that it names. */
+export function activitiesOf(finding: Finding): Activity[] {
+  const people = finding.people.length > 0 ? finding.people : [UNATTRIBUTED]
+  const { severity, category, state, sourceId, versionAt } = finding
+  return people.map((actor, index) => ({
+    type: 'activity',
+    sourceId: `${sourceId}\u001f${versionAt.toISOString()}\u001f${actor.scheme}\u001f${actor.value}`,
+    actor,
+    actorKind: finding.people.length > 0 ? (finding.peopleKinds?.[index] ?? 'user') : 'anonymous',
+    at: finding.at,
+    verb: 'finding',
+    nativeEvent: finding.nativeEvent,
+    outcome: 'unknown',
+    flags: [finding.product, ...(finding.flags ?? [])],
+    finding: { severity, category, state },
+    version: { of: sourceId, at: versionAt },
+    ...(finding.object === undefined ? {} : { object: finding.object }),
+    ...(finding.raw === undefined || index > 0 ? {} : { raw: finding.raw }),
+  }))
 }
 
 export const FACT_KINDS = [
@@ -120,6 +209,10 @@ export const FACT_KINDS = [
   'performance_review',
   'improvement_plan',
   'employee_profile',
+  /** The account was deleted in the directory. */
+  'account_deleted',
+  /** Member of a group (`attributes.group`) that a policy may be bounded to. */
+  'group_member',
 ] as const
 export type FactKind = (typeof FACT_KINDS)[number]
 
@@ -179,4 +272,4 @@ export const REJECTION_CODES = {
 } as const
 export type RejectionCode = keyof typeof REJECTION_CODES
 
-export type Mapped = Activity | Fact | Ignored | Rejected
+export type Mapped = Activity | Fact | Finding | Ignored | Rejected

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
 import type { Evidence } from '../domain/score.ts'
 import { addDays } from '../domain/window.ts'
-import { type IndicatorDefinition, POLICY_ZONE, type Predicate } from './indicator.ts'
+import { type IndicatorDefinition, POLICY_ZONE, type Predicate, type Relation } from './indicator.ts'
 
 /** What the rollups need of an indicator. They are kept for every version that an enabled policy scores with. */
 export type ActiveIndicator = Pick<IndicatorDefinition, 'id' | 'version' | 'where' | 'measure'> & {
@@ -35,6 +35,20 @@ function compile(predicate: Predicate, policyZone: string): RawBuilder<boolean> 
       return sql`coalesce(a.destination_is_external = ${predicate.is}::boolean, false)`
     case 'flags':
       return sql`coalesce(${predicate.contains}::text = any (a.flags), false)`
+    case 'amount':
+      return sql`coalesce(a.amount >= ${predicate.atLeast}::float8, false)`
+    case 'connector_kind':
+      return sql`a.connector_id in (select id from connector where kind = any (${predicate.in}::text[]))`
+    case 'after_last_day':
+      return AFTER_LAST_DAY
+    case 'other_department':
+      return sql`(a.subject_department_key is not null and ${ownProfile(sql`p.department_key <> a.subject_department_key`)}
+        and not ${ownProfile(sql`p.department_key = a.subject_department_key`)})`
+    case 'relation':
+      return sql`(a.subject_last_name_key is not null and (${sql.join(
+        predicate.in.map((relation) => RELATIONS[relation]),
+        sql.raw(' or '),
+      )}))`
     case 'size_bytes':
       return sql`coalesce(a.size_bytes >= ${predicate.atLeast}::bigint, false)`
     case 'hour': {
@@ -50,8 +64,42 @@ function compile(predicate: Predicate, policyZone: string): RawBuilder<boolean> 
   }
 }
 
-/** Machine accounts never count, and a record that was corrected counts no longer. */
-export const COUNTS = sql`a.superseded_by is null and a.actor_kind <> 'service'`
+/** True of some current profile of the person who acted. */
+const ownProfile = (condition: RawBuilder<unknown>): RawBuilder<boolean> => sql`exists (
+  select from identity own join identity other on other.person_id = own.person_id
+  join profile_key p on p.identity_id = other.id where own.id = a.identity_id and (${condition}))`
+
+const SAME_NAME = sql`p.name_key = a.subject_name_key`
+const SAME_ADDRESS = sql`p.address_key = a.subject_address_key`
+
+/** Who the touched record belongs to, seen from the person who touched it. Names and addresses are keyed hashes. */
+const RELATIONS: Record<Relation, RawBuilder<boolean>> = {
+  // Where the source gives no address the name alone has to do.
+  self: ownProfile(sql`${SAME_NAME} and (${SAME_ADDRESS} or p.address_key is null or a.subject_address_key is null)`),
+  household: ownProfile(sql`${SAME_ADDRESS} and p.name_key is distinct from a.subject_name_key`),
+  family_name:
+    ownProfile(sql`p.last_name_key = a.subject_last_name_key and p.name_key is distinct from a.subject_name_key
+    and p.address_key is distinct from a.subject_address_key`),
+  neighbour: ownProfile(
+    sql`p.street_key = a.subject_street_key and p.address_key is distinct from a.subject_address_key`,
+  ),
+  colleague: sql`exists (
+    select from profile_key p join identity theirs on theirs.id = p.identity_id
+    join identity own on own.id = a.identity_id
+    where ${SAME_NAME} and theirs.person_id <> own.person_id
+      and (${SAME_ADDRESS} or p.address_key is null or a.subject_address_key is null))`,
+}
+
+/** The UTC day of the last working day is still a day of work. */
+const AFTER_LAST_DAY: RawBuilder<boolean> = sql`exists (
+  select from identity own join identity other on other.person_id = own.person_id
+  join fact on fact.identity_id = other.id and fact.kind = 'resignation' and fact.superseded_at is null
+    and not fact.withdrawn
+  where own.id = a.identity_id
+    and (a.at at time zone 'UTC')::date > (fact.last_working_at at time zone 'UTC')::date)`
+
+/** Only people inside count, and a record that was corrected counts no longer. */
+export const COUNTS = sql`a.superseded_by is null and a.actor_kind not in ('service', 'guest', 'external', 'anonymous')`
 
 /** Activities of the touched person-days; `touched` names a table with identity_id and day. */
 const touchedActivities = (touched: string) => sql`
@@ -86,9 +134,9 @@ export async function recomputeRollups(
   if (indicators.length === 0) return
   const hits = indicators.map((indicator) => sql`(${rollupKey(indicator)}::text, (${compilePredicate(indicator)}))`)
   await sql`
-    insert into indicator_day (identity_id, day, indicator_id, count, objects, items, bytes, first_at, last_at)
+    insert into indicator_day (identity_id, day, indicator_id, count, objects, items, bytes, amount, first_at, last_at)
     select a.identity_id, t.day, hit.indicator_id, count(*), count(distinct a.object_key),
-           sum(coalesce(a.item_count, 1)), coalesce(sum(a.size_bytes), 0), min(a.at), max(a.at)
+           sum(coalesce(a.item_count, 1)), coalesce(sum(a.size_bytes), 0), max(a.amount), min(a.at), max(a.at)
     from ${touchedActivities(touched)}
     cross join lateral (values ${sql.join(hits)}) as hit (indicator_id, hit)
     where hit.hit and ${COUNTS}

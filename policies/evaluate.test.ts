@@ -261,7 +261,9 @@ test('windows open and close on the days that the settings say', async () => {
   expect(await openOn(longNotice, settings, 0)).toEqual(end)
   expect(await openOn(longNotice, settings, 8)).toEqual(end)
   expect(await openOn(longNotice, settings, 9)).toBeNull()
-  expect(await openOn(longNotice, { ...settings, triggers: { resignation: true, termination: false } }, 0)).toBeNull()
+  expect(
+    await openOn(longNotice, { ...settings, triggers: { ...template.triggers, termination: false } }, 0),
+  ).toBeNull()
   const cutOff = { windows: { ...windows, postTerminationActivity: false } }
   expect(await openOn(longNotice, cutOff, 5)).toMatchObject({ to: addDays(TODAY, 5) })
   expect(await openOn(longNotice, cutOff, 6)).toBeNull()

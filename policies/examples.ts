@@ -28,6 +28,7 @@ export async function runExamples(db: Database, indicators: Iterable<IndicatorDe
       const found = await inTransactionTakenBack(db, async (tx) => {
         const person = await insertSomebody(tx)
         for (const activity of example.activities) await insertActivities(tx, person.identityId, activity)
+        if (example.activities.some(({ afterLastDay }) => afterLastDay)) await insertLastDay(tx, person.identityId)
         await sql`create temp table example_day on commit drop as
           select distinct identity_id, (at at time zone 'UTC')::date as day from activity
           where identity_id = ${person.identityId}`.execute(tx)
@@ -86,14 +87,97 @@ export async function insertActivities(tx: Connection, identityId: number, examp
   const day = addDays(EXAMPLE_DAY, -example.daysBefore)
   await sql`select ensure_month(${day}::date)`.execute(tx)
   const at = `${day}T${String(example.hour).padStart(2, '0')}:00:00Z`
+  const connectorId = await exampleConnector(tx, example.connectorKind)
+  const subject = example.relation === undefined ? null : await insertSubject(tx, identityId, example)
+  const finding = example.severity !== undefined
   await sql`
     insert into activity (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind,
-      container_id, object_key, size_bytes, origin_network, origin_country, audience_after, destination_is_external, flags)
-    select ${identityId}, ${at}::timestamptz + n * interval '100 milliseconds', gen_random_uuid(), gen_random_uuid(),
+      container_id, object_key, size_bytes, origin_network, origin_country, audience_after, destination_is_external, flags,
+      amount, severity, category, finding_state, subject_key, subject_name_key, subject_last_name_key,
+      subject_address_key, subject_street_key, subject_department_key)
+    select ${identityId}, ${at}::timestamptz + n * interval '100 milliseconds', gen_random_uuid(), ${connectorId}::uuid,
       gen_random_uuid(), ${example.verb}, ${example.nativeEvent}, ${example.outcome}, ${example.actorKind},
       abs(hashtext(${example.container})),
       case when ${example.sameObject} then 0 else hashtextextended(${example.container}, n) end,
       ${example.sizeBytes ?? null}::bigint, ${example.network}::cidr, ${example.country ?? null}, ${example.audienceAfter ?? null},
-      ${example.destinationIsExternal ?? null}::boolean, ${example.flags ?? null}::text[]
+      ${example.destinationIsExternal ?? null}::boolean, ${example.flags ?? null}::text[],
+      ${example.amount ?? null}::float8, ${example.severity ?? null}::text, ${finding ? example.category : null}::text,
+      ${finding ? example.findingState : null}::text, ${subject === null ? null : 1}::bigint + n - 1, ${subject?.name ?? null}::bigint,
+      ${subject?.lastName ?? null}::bigint, ${subject?.address ?? null}::bigint, ${subject?.street ?? null}::bigint,
+      ${subject?.department ?? null}::bigint
     from generate_series(1, ${example.times}::int) n`.execute(tx)
+}
+
+/** A connector of the kind that the example names, or an id of no connector. */
+async function exampleConnector(tx: Connection, kind: string | undefined): Promise<string> {
+  const id = uuid()
+  if (kind !== undefined) {
+    await tx
+      .insertInto('connector')
+      .values({ id, kind, name: `example ${id}`, state: 'draft', settings: '{}', every_seconds: 3600 })
+      .execute()
+  }
+  return id
+}
+
+/** The person was last at work on the day before the example's, by a fact that an import of the example told. */
+async function insertLastDay(tx: Connection, identityId: number): Promise<void> {
+  const importId = uuid()
+  await tx
+    .insertInto('import')
+    .values({
+      id: importId,
+      connector_id: await exampleConnector(tx, 'hr'),
+      source: 'request',
+      state: 'running',
+      nominal_at: new Date(),
+    })
+    .execute()
+  const lastDay = new Date(`${addDays(EXAMPLE_DAY, -1)}T12:00:00Z`)
+  await tx
+    .insertInto('fact')
+    .values({
+      id: uuid(),
+      identity_id: identityId,
+      kind: 'resignation',
+      natural_key: 'resignation',
+      content_key: uuid(),
+      effective_at: lastDay,
+      last_working_at: lastDay,
+      import_id: importId,
+      line: 1,
+    })
+    .execute()
+}
+
+const [OWN, OTHERS] = [1, 2]
+
+/**
+ * A profile of the person and the keys of a record whose owner stands in the asked relation to them: whatever the two
+ * share has the same number.
+ */
+async function insertSubject(tx: Connection, identityId: number, { relation, otherDepartment }: ExampleActivity) {
+  const profile = { name_key: OWN, last_name_key: OWN, address_key: OWN, street_key: OWN, department_key: OWN }
+  await tx
+    .insertInto('profile_key')
+    .values({ identity_id: identityId, ...profile })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+  const department = otherDepartment ? OTHERS : OWN
+  if (relation === 'colleague') {
+    const colleague = await insertSomebody(tx)
+    const theirs = { name_key: OTHERS, last_name_key: OTHERS, address_key: OTHERS, street_key: OTHERS }
+    await tx
+      .insertInto('profile_key')
+      .values({ identity_id: colleague.identityId, ...theirs })
+      .execute()
+  }
+  const share = (...relations: ExampleActivity['relation'][]) => (relations.includes(relation) ? OWN : OTHERS)
+  return {
+    name: share('self'),
+    lastName: share('self', 'family_name'),
+    address: share('self', 'household'),
+    street: share('self', 'household', 'neighbour'),
+    department,
+  }
 }

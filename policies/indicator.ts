@@ -1,5 +1,13 @@
 import { z } from 'zod'
-import { ACTOR_KINDS, AUDIENCES, OUTCOMES, VERBS } from '../domain/signal.ts'
+import { SEVERITIES } from '../domain/alert.ts'
+import { ACTOR_KINDS, AUDIENCES, FINDING_STATES, OUTCOMES, VERBS } from '../domain/signal.ts'
+
+/**
+ * Whose record was touched: one's own, somebody's at the same address, of the same family name at another address, in
+ * the same street, or another employee's.
+ */
+export const RELATIONS = ['self', 'household', 'family_name', 'neighbour', 'colleague'] as const
+export type Relation = (typeof RELATIONS)[number]
 
 /** A predicate over one activity. Values are bound as parameters, never pasted into SQL. */
 export type Predicate =
@@ -7,9 +15,27 @@ export type Predicate =
   | { any: Predicate[] }
   | { not: Predicate }
   | {
-      field: 'verb' | 'native_event' | 'outcome' | 'actor_kind' | 'audience_after' | 'object_ext' | 'origin_country'
+      field:
+        | 'verb'
+        | 'native_event'
+        | 'outcome'
+        | 'actor_kind'
+        | 'audience_after'
+        | 'object_ext'
+        | 'origin_country'
+        | 'severity'
+        | 'category'
+        | 'finding_state'
+        | 'connector_kind'
       in: string[]
     }
+  /** Whose record was touched, seen from the person who touched it. */
+  | { field: 'relation'; in: Relation[] }
+  /** The touched record belongs to a department of which the person is not. */
+  | { field: 'other_department'; is: true }
+  /** After the person's last working day. */
+  | { field: 'after_last_day'; is: true }
+  | { field: 'amount'; atLeast: number }
   | { field: 'destination_is_external'; is: boolean }
   | { field: 'flags'; contains: string }
   | { field: 'size_bytes'; atLeast: number }
@@ -46,6 +72,14 @@ const condition = z.discriminatedUnion('field', [
   texts('native_event'),
   texts('object_ext'),
   texts('origin_country'),
+  words('severity', ['informational', ...SEVERITIES]),
+  texts('category'),
+  words('finding_state', FINDING_STATES),
+  texts('connector_kind'),
+  words('relation', RELATIONS),
+  z.strictObject({ field: z.literal('other_department'), is: z.literal(true) }),
+  z.strictObject({ field: z.literal('after_last_day'), is: z.literal(true) }),
+  z.strictObject({ field: z.literal('amount'), atLeast: z.number() }),
   z.strictObject({ field: z.literal('destination_is_external'), is: z.boolean() }),
   z.strictObject({ field: z.literal('flags'), contains: z.string().min(1) }),
   z.strictObject({ field: z.literal('size_bytes'), atLeast: z.int().min(0) }),
@@ -115,6 +149,18 @@ export const exampleActivity = z.strictObject({
   audienceAfter: z.enum(AUDIENCES).optional(),
   destinationIsExternal: z.boolean().optional(),
   flags: z.array(z.string()).optional(),
+  amount: z.number().optional(),
+  /** Of a finding. */
+  severity: z.enum(['informational', ...SEVERITIES]).optional(),
+  category: z.string().default('other'),
+  findingState: z.enum(FINDING_STATES).default('open'),
+  /** Kind of the connector that brought it. */
+  connectorKind: z.string().optional(),
+  /** Whose record was touched; `nobody` = a stranger's. */
+  relation: z.enum([...RELATIONS, 'nobody']).optional(),
+  otherDepartment: z.boolean().default(false),
+  /** Done after the person's last working day. */
+  afterLastDay: z.boolean().default(false),
 })
 export type ExampleActivity = z.output<typeof exampleActivity>
 
@@ -144,7 +190,8 @@ export const indicatorSchema = z
     where: predicate.refine((where) => conditionsIn(where) <= CONDITIONS_MAX, `more than ${CONDITIONS_MAX} conditions`),
     measure: z.discriminatedUnion('of', [
       z.strictObject({
-        of: z.enum(['count', 'objects', 'items', 'bytes']),
+        /** `amount`: the greatest of what the source itself measured that day. */
+        of: z.enum(['count', 'objects', 'items', 'bytes', 'amount']),
         /**
          * Leaves out days below so many times what this person does on such a day: who always works like this gives no
          * sign by going on. The first day of a history has nothing before it and counts.

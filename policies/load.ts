@@ -7,13 +7,12 @@ import { sha256 } from '../db/hash.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
 import { rollupKey } from './compile.ts'
-import type { ScoringIndicator } from './evaluate.ts'
+import type { ScoringIndicator } from './history.ts'
 import { type IndicatorDefinition, indicatorSchema, usesPolicyZone } from './indicator.ts'
 import { explainIssue } from './issue.ts'
 import {
   type PinnedIndicator,
   type PolicyDefinition,
-  type PolicySettings,
   type PolicyTemplate,
   policyDefinition,
   policySettings,
@@ -140,6 +139,9 @@ export async function syncIndicators(tx: Connection, indicators: Iterable<Indica
   return added
 }
 
+/** A stored definition with what later versions of the platform added to it. */
+export const storedDefinition = (document: unknown): PolicyDefinition => policyDefinition.parse(document)
+
 /** The stored definition of every pinned indicator, thresholds and time zone of the policy applied, by id. */
 export async function pinnedIndicators(
   db: Connection,
@@ -163,6 +165,7 @@ export async function pinnedIndicators(
     found.set(pin.id, {
       ...stored,
       ...(pin.tiers ? { tiers: pin.tiers } : {}),
+      scores: pin.scores ?? true,
       ...(usesPolicyZone(stored.where) ? { timeZone: definition.settings.timeZone } : {}),
     })
   }
@@ -181,7 +184,7 @@ export async function activeIndicators(db: Connection): Promise<ScoringIndicator
     .execute()
   const active = new Map<string, ScoringIndicator>()
   for (const { definition } of rows) {
-    for (const indicator of (await pinnedIndicators(db, definition as unknown as PolicyDefinition)).values()) {
+    for (const indicator of (await pinnedIndicators(db, storedDefinition(definition))).values()) {
       active.set(rollupKey(indicator), indicator)
     }
   }
@@ -189,9 +192,9 @@ export async function activeIndicators(db: Connection): Promise<ScoringIndicator
 }
 
 /** What an admin may set when a policy is made: whole sections of the settings, and thresholds per indicator. */
-export interface PolicyOverrides extends Partial<PolicySettings> {
+export interface PolicyOverrides extends Partial<z.input<typeof policySettings>> {
   /** Replaces the template's list. */
-  indicators?: readonly { id: string; tiers?: PinnedIndicator['tiers'] }[]
+  indicators?: readonly { id: string; tiers?: PinnedIndicator['tiers']; scores?: boolean }[]
 }
 
 /**
@@ -203,7 +206,10 @@ export function definitionFrom(
   indicators: ReadonlyMap<string, IndicatorDefinition>,
   overrides: PolicyOverrides = {},
 ): PolicyDefinition {
-  const { indicators: chosen = template.indicators.map((id) => ({ id })), ...settings } = overrides
+  const {
+    indicators: chosen = template.indicators.map((id) => ({ id, scores: !template.triggersOnly.includes(id) })),
+  } = overrides
+  const { indicators: _, ...settings } = overrides
   const defaults = Object.fromEntries(
     Object.keys(policySettings.shape).map((name) => [name, template[name as keyof PolicyTemplate]]),
   )

@@ -35,9 +35,9 @@ export async function mergeChunk(
     if (!(await lockForChunk(tx, importId, number))) return
     const textsId = chunk.texts.length > 0 ? await storeTexts(tx, vault, chunk.texts) : null
     const storedActivities = chunk.activities > 0 ? await mergeActivities(tx, { connectorId, importId, textsId }) : 0
-    const facts = await storeFacts(tx, vault, importId, chunk.facts)
+    const facts = await storeFacts(tx, vault, { importId, touched: TOUCHED }, chunk.facts)
     if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
-    if (chunk.activities > 0) {
+    if (chunk.activities + chunk.facts.length > 0) {
       await recomputeSeen(tx, TOUCHED)
       // As they are now: a policy made while the import runs counts from its next chunk on.
       await recomputeRollups(tx, await activeIndicators(tx), TOUCHED)
@@ -61,10 +61,7 @@ export async function mergeChunk(
       movesConnector: context.movesConnector,
       seen: chunk.draft.seen,
     })
-    await requestEvaluations(tx, [
-      ...(chunk.activities > 0 ? await touchedIdentities(tx) : []),
-      ...facts.touchedIdentities,
-    ])
+    await requestEvaluations(tx, [...(await touchedIdentities(tx)), ...facts.touchedIdentities])
   })
 }
 

@@ -6,8 +6,9 @@ import type { Database } from '../../db/connection.ts'
 import { type ContainerCache, resolveContainers } from '../../db/containers.ts'
 import type { ResolvedFact } from '../../db/facts.ts'
 import { type IdentityCache, identifierText, resolveIdentities } from '../../db/people.ts'
+import type { subjectHasher } from '../../db/subject-keys.ts'
 import type { Vault } from '../../db/vault.ts'
-import type { Activity, Fact, Identifier, Mapped } from '../../domain/signal.ts'
+import { type Activity, activitiesOf, type Fact, type Identifier, type Mapped } from '../../domain/signal.ts'
 import type { ChunkDraft, DraftRecord } from './drafts.ts'
 
 /** A chunk whose records are mapped and whose names are resolved: nothing but SQL is left to do. */
@@ -15,6 +16,7 @@ export interface PreparedChunk {
   draft: ChunkDraft
   /** Lines for staging. */
   lines: string[]
+  /** Records that became activities; one of a finding may have several lines. */
   activities: number
   days: Set<string>
   facts: ResolvedFact[]
@@ -33,6 +35,7 @@ export interface PrepareContext {
   origin: OriginLookup
   identities: IdentityCache
   containers: ContainerCache
+  hashSubject: ReturnType<typeof subjectHasher>
 }
 
 function mapRecord({ definition, config }: PrepareContext, { record }: DraftRecord): Mapped {
@@ -62,9 +65,13 @@ export async function prepareChunk(context: PrepareContext, draft: ChunkDraft): 
   const facts: { fact: Fact; line: number }[] = []
   for (const drafted of draft.records) {
     const mapped = mapRecord(context, drafted)
-    if (mapped.type === 'activity') {
-      activities.push({ activity: mapped, ordinal: prepared.texts.length, source: drafted.source })
-      prepared.texts.push(textOf(mapped))
+    if (mapped.type === 'activity' || mapped.type === 'finding') {
+      const found = mapped.type === 'finding' ? activitiesOf(mapped) : [mapped]
+      for (const activity of found) {
+        activities.push({ activity, ordinal: prepared.texts.length, source: drafted.source })
+      }
+      prepared.activities += 1
+      prepared.texts.push(textOf(found[0] as Activity))
     } else if (mapped.type === 'fact') {
       facts.push({ fact: mapped, line: drafted.record.line })
       if (mapped.zoneAssumed) prepared.zoneAssumed += 1
@@ -89,11 +96,11 @@ export async function prepareChunk(context: PrepareContext, draft: ChunkDraft): 
       sourceIndex: source,
       containerId: activity.container === undefined ? null : (context.containers.get(activity.container) ?? null),
       origin: context.origin(activity.originIp),
+      ...(activity.subject === undefined ? {} : { subject: context.hashSubject(activity.subject) }),
     }
     prepared.lines.push(stagingLine(context.vault, context.connectorId, staged))
     prepared.days.add(activity.at.toISOString().slice(0, 10))
   }
-  prepared.activities = activities.length
   prepared.facts = facts.map(({ fact, line }) => ({
     fact,
     line,

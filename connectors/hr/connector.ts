@@ -1,17 +1,17 @@
 import { z } from 'zod'
 import { AppError } from '../../domain/errors.ts'
-import { FACT_KINDS, type Fact, type Identifier, type Mapped, type Rejected } from '../../domain/signal.ts'
+import type { Fact, Identifier, Mapped, Rejected } from '../../domain/signal.ts'
 import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { DATE_FORMATS, parseDate } from '../files/dates.ts'
 import { type DelimitedRow, readDelimited, SEPARATORS } from '../files/delimited.ts'
 import { ENCODINGS } from '../files/text.ts'
-import { rolesOf } from './scenarios.ts'
+import { HR_SCENARIOS, type HrScenario, rolesOf } from './scenarios.ts'
 
 /** An import older than this is stale. */
 const FRESH_DAYS = 7
 
 const scenario = z.strictObject({
-  scenario: z.enum(FACT_KINDS),
+  scenario: z.enum(HR_SCENARIOS),
   /** Cell value of the identifier column that names this scenario. */
   identifierValue: z.string().min(1).optional(),
   /** Role of a column → its header in the file. */
@@ -73,7 +73,7 @@ export const hr = defineConnector<typeof config, DelimitedRow>({
   title: 'HR',
   says: 'Resignations, level changes, reviews, improvement plans and profiles from a CSV file of the HR system.',
   delivery: 'push',
-  yields: { activities: false, facts: FACT_KINDS },
+  yields: { activities: false, facts: HR_SCENARIOS },
   guide: 'docs/guides/hr.md',
   config,
   everySeconds: 60,
@@ -190,7 +190,7 @@ function map(row: DelimitedRow, settings: HrConfig): Mapped {
 const PROFILE_SINCE = new Date(0)
 
 /** One resignation and one profile per person; of the others one a day. */
-const naturalKey = (kind: (typeof FACT_KINDS)[number], effectiveAt: Date): string =>
+const naturalKey = (kind: HrScenario, effectiveAt: Date): string =>
   kind === 'resignation' || kind === 'employee_profile' ? kind : `${kind}/${effectiveAt.toISOString().slice(0, 10)}`
 
 function scenarioOf(cell: (name: string | undefined) => string, settings: HrConfig) {
@@ -207,7 +207,7 @@ const reject = (code: Rejected['code'], column?: string, expected?: string): Rej
 })
 
 /** The mapping that a sample's headers suggest for a scenario; what is not found is left out. */
-export function suggestColumns(kind: (typeof FACT_KINDS)[number], header: readonly string[]): Record<string, string> {
+export function suggestColumns(kind: HrScenario, header: readonly string[]): Record<string, string> {
   const columns: Record<string, string> = {}
   for (const role of rolesOf(kind)) {
     const found = header.find((name) => role.suggests.includes(name.toLowerCase().replace(/[\s_-]/g, '')))

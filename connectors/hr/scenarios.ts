@@ -1,4 +1,15 @@
 import type { FactKind } from '../../domain/signal.ts'
+
+/** The facts that files of an HR system tell. */
+export const HR_SCENARIOS = [
+  'resignation',
+  'job_level_change',
+  'performance_review',
+  'improvement_plan',
+  'employee_profile',
+] as const satisfies readonly FactKind[]
+export type HrScenario = (typeof HR_SCENARIOS)[number]
+
 import type { ColumnRole } from '../connector.ts'
 
 interface Role extends ColumnRole {
@@ -68,7 +79,7 @@ const remarks = text('remarks', 'Remarks', 'personal', ['remarks', 'improvementr
 const rating = text('rating', 'Rating', 'attribute', ['rating', 'performancerating'], { maxLength: 25 })
 
 /** The five scenarios with their columns. Source: learn.microsoft.com/purview/import-hr-data. */
-export const SCENARIOS: Record<FactKind, { title: string; roles: readonly Role[] }> = {
+export const SCENARIOS: Record<HrScenario, { title: string; roles: readonly Role[] }> = {
   resignation: {
     title: 'Resignation or termination',
     roles: [
@@ -131,4 +142,4 @@ export const SCENARIOS: Record<FactKind, { title: string; roles: readonly Role[]
   },
 }
 
-export const rolesOf = (scenario: FactKind): readonly Role[] => SCENARIOS[scenario].roles
+export const rolesOf = (scenario: HrScenario): readonly Role[] => SCENARIOS[scenario].roles

@@ -27,11 +27,14 @@ export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
 export interface Activity {
   actor_kind: string;
+  amount: number | null;
   at: Timestamp;
   audience_after: string | null;
+  category: string | null;
   connector_id: string;
   container_id: number | null;
   destination_is_external: boolean | null;
+  finding_state: string | null;
   flags: string[] | null;
   identity_id: number;
   import_id: string;
@@ -43,13 +46,22 @@ export interface Activity {
   origin_ip: string | null;
   origin_network: string | null;
   outcome: string;
+  severity: string | null;
   size_bytes: number | null;
   source_index: number | null;
   source_key: string;
+  subject_address_key: number | null;
+  subject_department_key: number | null;
+  subject_key: number | null;
+  subject_last_name_key: number | null;
+  subject_name_key: number | null;
+  subject_street_key: number | null;
   superseded_by: string | null;
   texts_id: string | null;
   texts_index: number | null;
   verb: string;
+  version_at: Timestamp | null;
+  version_key: string | null;
 }
 
 export interface ActivityCorrection {
@@ -360,6 +372,7 @@ export interface Indicator {
 }
 
 export interface IndicatorDay {
+  amount: number | null;
   bytes: number;
   count: number;
   day: string;
@@ -425,6 +438,15 @@ export interface PrerequisiteStatus {
   detail: string;
   since: Timestamp;
   state: string;
+}
+
+export interface ProfileKey {
+  address_key: number | null;
+  department_key: number | null;
+  identity_id: number;
+  last_name_key: number | null;
+  name_key: number | null;
+  street_key: number | null;
 }
 
 export interface QuarantinedRow {
@@ -517,6 +539,7 @@ export interface DB {
   policy_blind: PolicyBlind;
   policy_version: PolicyVersion;
   prerequisite_status: PrerequisiteStatus;
+  profile_key: ProfileKey;
   quarantined_row: QuarantinedRow;
   receipt: Receipt;
   rollup: Rollup;

@@ -5,6 +5,7 @@ import * as signals from './20261123_0920_create_signals.ts'
 import * as policiesAndAlerts from './20261123_0930_create_policies_and_alerts.ts'
 import * as exports_ from './20261123_0940_create_exports.ts'
 import * as rollup from './20261123_1000_create_rollup.ts'
+import * as subjectsAndFindings from './20261124_1520_add_subjects_and_findings.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -14,4 +15,5 @@ export const migrations: Record<string, Migration> = {
   '20261123_0930_create_policies_and_alerts': policiesAndAlerts,
   '20261123_0940_create_exports': exports_,
   '20261123_1000_create_rollup': rollup,
+  '20261124_1520_add_subjects_and_findings': subjectsAndFindings,
 }

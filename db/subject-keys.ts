@@ -1,0 +1,116 @@
+import { sql } from 'kysely'
+import type { Subject } from '../domain/signal.ts'
+import { formsOf } from '../domain/subject.ts'
+import type { Connection } from './connection.ts'
+import type { Vault } from './vault.ts'
+
+/** Keyed hashes of somebody's normal forms, 64 bits each; null where the source does not say. */
+export interface SubjectKeys {
+  id: string | null
+  name: string | null
+  lastName: string | null
+  address: string | null
+  street: string | null
+  department: string | null
+}
+
+/** Bounded: patients of one import are met many times, and a cipher call each time would cost more than the rest. */
+const CACHE_AT_MOST = 200_000
+
+/** Makes the keys of a subject; keeps what it has hashed for the length of an import. */
+export function subjectHasher(vault: Vault): (subject: Subject) => SubjectKeys {
+  const known = new Map<string, string>()
+  const key = (kind: string, form: string | undefined): string | null => {
+    if (form === undefined) return null
+    const text = `${kind}\u001f${form}`
+    const cached = known.get(text)
+    if (cached !== undefined) return cached
+    const made = vault.lookupKey(`subject/${kind}`, form).readBigInt64BE(0).toString()
+    if (known.size >= CACHE_AT_MOST) known.clear()
+    known.set(text, made)
+    return made
+  }
+  return (subject) => {
+    const forms = formsOf(subject)
+    return {
+      id: key('id', forms.id),
+      name: key('name', forms.name),
+      lastName: key('last-name', forms.lastName),
+      address: key('address', forms.address),
+      street: key('street', forms.street),
+      department: key('department', forms.department),
+    }
+  }
+}
+
+/** A current profile of an identity, as what a touched record is compared with. */
+export interface Profile {
+  identityId: number
+  subject: Subject
+}
+
+/**
+ * Replaces the keys of these profiles and notes the person-days whose relations may have changed: days on which their
+ * owners touched somebody's record, and days on which anybody touched a record of that name.
+ */
+export async function storeProfileKeys(
+  tx: Connection,
+  vault: Vault,
+  profiles: readonly Profile[],
+  touched: string,
+): Promise<void> {
+  if (profiles.length === 0) return
+  const hash = subjectHasher(vault)
+  const last = new Map(profiles.map(({ identityId, subject }) => [identityId, hash(subject)]))
+  const column = (of: (keys: SubjectKeys) => string | null) => sql`${[...last.values()].map(of)}::bigint[]`
+  await sql`
+    insert into profile_key (identity_id, name_key, last_name_key, address_key, street_key, department_key)
+    select * from unnest(${[...last.keys()]}::bigint[], ${column(({ name }) => name)},
+      ${column(({ lastName }) => lastName)}, ${column(({ address }) => address)}, ${column(({ street }) => street)},
+      ${column(({ department }) => department)}) as p (identity_id, name_key, last_name_key, address_key, street_key, department_key)
+    order by 1
+    on conflict (identity_id) do update set name_key = excluded.name_key, last_name_key = excluded.last_name_key,
+      address_key = excluded.address_key, street_key = excluded.street_key, department_key = excluded.department_key`.execute(
+    tx,
+  )
+  await touchRelated(tx, [...last.keys()], touched)
+}
+
+/** Notes the days on which these identities' relations to touched records have to be looked at again. */
+export async function touchRelated(tx: Connection, identityIds: readonly number[], touched: string): Promise<void> {
+  if (identityIds.length === 0) return
+  await sql`
+    insert into ${sql.raw(touched)} (identity_id, day, stored)
+    select a.identity_id, (a.at at time zone 'UTC')::date, 0
+    from identity own join identity other on other.person_id = own.person_id
+    join activity a on a.identity_id = other.id and a.subject_last_name_key is not null
+    where own.id = any (${identityIds}::bigint[])
+    group by 1, 2
+    union
+    select a.identity_id, (a.at at time zone 'UTC')::date, 0
+    from profile_key p join activity a on a.subject_name_key = p.name_key
+    where p.identity_id = any (${identityIds}::bigint[])
+    group by 1, 2`.execute(tx)
+}
+
+/** Notes the days on which these identities did anything after the earliest last working day that is known of them. */
+export async function touchAfterLeaving(
+  tx: Connection,
+  identityIds: readonly number[],
+  touched: string,
+): Promise<void> {
+  if (identityIds.length === 0) return
+  await sql`
+    insert into ${sql.raw(touched)} (identity_id, day, stored)
+    select a.identity_id, (a.at at time zone 'UTC')::date, 0
+    from (
+      select other.id, min(fact.last_working_at) as last_working_at
+      from identity own join identity other on other.person_id = own.person_id
+      join identity named on named.person_id = own.person_id
+      join fact on fact.identity_id = named.id and fact.kind = 'resignation' and fact.last_working_at is not null
+      where own.id = any (${identityIds}::bigint[])
+      group by 1
+    ) leaver
+    join activity a on a.identity_id = leaver.id and a.at >= leaver.last_working_at
+    group by 1, 2`.execute(tx)
+}
