@@ -1,23 +1,21 @@
 import { Command, CommanderError } from 'commander'
-import { isAppError } from '../domain/errors.ts'
 import { addDatabase } from './commands/database.ts'
+import { addImport } from './commands/import.ts'
 import { addKeys } from './commands/keys.ts'
 import { addPolicy } from './commands/policy.ts'
 import { addRunning } from './commands/running.ts'
-import { complain } from './terminal.ts'
-
-/** The command was not understood; nothing was tried. */
-const MISUNDERSTOOD = 2
+import { addToken } from './commands/token.ts'
+import { NOTHING_TRIED, reportFailure } from './terminal.ts'
 
 const program = new Command('openirm').description('Insider-risk integration platform').exitOverride()
-for (const add of [addRunning, addDatabase, addPolicy, addKeys]) add(program)
+for (const add of [addRunning, addImport, addToken, addDatabase, addPolicy, addKeys]) add(program)
 
 try {
   await program.parseAsync()
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : MISUNDERSTOOD
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : NOTHING_TRIED
   else {
-    complain(isAppError(error) ? `${error.code}: ${error.message}\n${error.fix ?? ''}` : String(error))
+    reportFailure(error)
     process.exitCode = 1
   }
 }

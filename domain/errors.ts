@@ -4,6 +4,7 @@
  */
 export const ERROR_CODES = {
   alert_not_open: { status: 409, retry: 'never' },
+  api_unreachable: { status: 502, retry: 'later' },
   approval_closed: { status: 409, retry: 'never' },
   approval_self_decision: { status: 403, retry: 'never' },
   body_too_large: { status: 413, retry: 'never' },
