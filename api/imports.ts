@@ -3,6 +3,7 @@ import type { Connection } from '../db/connection.ts'
 import { type ConnectorRow, readConnector } from '../db/connectors.ts'
 import { openFileImport, openRequestImport, readImport } from '../db/imports.ts'
 import * as queries from '../db/queries/imports.ts'
+import { type QuarantineStates, quarantineStates } from '../db/queries/quarantined-rows.ts'
 import { AppError } from '../domain/errors.ts'
 import type { components } from '../openapi/generated/types.ts'
 import { cancelImport as cancelRun, startImport } from './processes.ts'
@@ -11,7 +12,7 @@ import { inProcess, inTransaction, iso, isoOrNull, read } from './route.ts'
 type Wire = components['schemas']
 type Row = Awaited<ReturnType<typeof queries.listImports>>['rows'][number]
 
-const present = (row: Row): Wire['Import'] => ({
+const present = (row: Row, quarantine: QuarantineStates = NOTHING): Wire['Import'] => ({
   id: row.id,
   connectorId: row.connector_id,
   source: row.source as Wire['Import']['source'],
@@ -24,12 +25,20 @@ const present = (row: Row): Wire['Import'] => ({
   duplicate: row.duplicate,
   quarantined: row.quarantined,
   ignored: row.ignored,
+  quarantine,
   zoneAssumed: row.zone_assumed,
   chunks: row.chunks,
   error: row.error as Wire['Import']['error'],
   startedAt: iso(row.started_at),
   finishedAt: isoOrNull(row.finished_at),
 })
+
+const NOTHING: QuarantineStates = { open: 0, redriven: 0, expired: 0 }
+
+async function readPresented(db: Connection, importId: string): Promise<Wire['Import']> {
+  const row = await readImport(db, importId)
+  return present(row, (await quarantineStates(db, [row.id])).get(row.id))
+}
 
 /** The part of a run's id that tells it from the connector's others. */
 const runOf = (row: { id: string; body_sha256: string | null }): string => row.body_sha256 ?? row.id
@@ -53,14 +62,18 @@ async function activeConnector(db: Connection, connectorId: string, delivery: 'p
   return connector
 }
 
-export const listImports = read('listImports', async ({ db, page, query, paged }) => ({
-  status: 200,
-  body: paged(await queries.listImports(db, page, query), present),
-}))
+export const listImports = read('listImports', async ({ db, page, query, paged }) => {
+  const found = await queries.listImports(db, page, query)
+  const states = await quarantineStates(
+    db,
+    found.rows.map(({ id }) => id),
+  )
+  return { status: 200, body: paged(found, (row) => present(row, states.get(row.id))) }
+})
 
 export const getImport = read('getImport', async ({ db, params }) => ({
   status: 200,
-  body: present(await readImport(db, params.importId)),
+  body: await readPresented(db, params.importId),
 }))
 
 export const createImport = inTransaction('createImport', async ({ db, deps, params }) => {
@@ -68,7 +81,7 @@ export const createImport = inTransaction('createImport', async ({ db, deps, par
   const { importId } = await openRequestImport(db, { connectorId: connector.id, nominalAt: new Date() })
   return {
     status: 202,
-    body: present(await readImport(db, importId)),
+    body: await readPresented(db, importId),
     audit: {
       action: 'import.requested',
       subjectKind: 'import',
@@ -100,7 +113,7 @@ export const uploadFile = inTransaction('uploadFile', async ({ db, deps, params,
   })
   return {
     status: repeated ? 200 : 202,
-    body: present(await readImport(db, importId)),
+    body: await readPresented(db, importId),
     audit: repeated
       ? { none: 'the file was imported before' }
       : {
@@ -133,7 +146,7 @@ export const cancelImport = inProcess('cancelImport', async ({ db, deps, params 
   await cancelRun(deps.temporal, row.connector_id, runOf(row))
   return {
     status: 202,
-    body: present(await readImport(db, row.id)),
+    body: await readPresented(db, row.id),
     audit: { action: 'import.cancel-requested', subjectKind: 'import', subjectId: row.id },
   }
 })

@@ -45,6 +45,9 @@ export const MAY = {
   // Line, cell and code alone: whoever sends a file learns what was wrong with it. Its words are the admin's.
   listQuarantinedRows: ['admin', 'operator'],
   getQuarantinedRow: ['admin'],
+  listQuarantineGroups: ['admin'],
+  previewQuarantinedRows: ['admin'],
+  downloadQuarantinedRows: ['admin'],
   redriveQuarantinedRows: ['admin'],
   expireQuarantinedRows: ['admin'],
 

@@ -33,7 +33,9 @@ type Content<R> = R extends { content: { 'application/json': infer J } }
   ? J
   : R extends { content: { 'text/plain': infer T } }
     ? T
-    : undefined
+    : R extends { content: { 'text/csv': infer C } }
+      ? C
+      : undefined
 
 /** One of the answers that the contract names, without problems: those are thrown. */
 export type Answer<Id extends OperationId> = {

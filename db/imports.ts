@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
 import type { Connection } from './connection.ts'
+import { type QuarantineChoice, takeRows } from './queries/quarantined-rows.ts'
 import { insertSealed, type Vault } from './vault.ts'
 
 export type FileImportSource = 'upload' | 'cli' | 'drop_folder'
@@ -89,22 +90,20 @@ export const openRequestImport = (tx: Connection, request: { connectorId: string
  */
 export async function openRedrive(
   tx: Connection,
-  { connectorId, code, rowIds }: { connectorId: string; code?: string; rowIds?: readonly string[] },
+  choice: QuarantineChoice,
 ): Promise<{ importId: string; rows: number }> {
   const importId = uuid()
   await tx
     .insertInto('import')
-    .values({ id: importId, connector_id: connectorId, source: 'redrive', state: 'running', nominal_at: new Date() })
+    .values({
+      id: importId,
+      connector_id: choice.connectorId,
+      source: 'redrive',
+      state: 'running',
+      nominal_at: new Date(),
+    })
     .execute()
-  let update = tx
-    .updateTable('quarantined_row')
-    .set({ state: 'redriven', redriven_import_id: importId })
-    .where('connector_id', '=', connectorId)
-    .where('state', '=', 'open')
-  if (code !== undefined) update = update.where('code', '=', code)
-  if (rowIds !== undefined) update = update.where('id', 'in', [...rowIds])
-  const taken = await update.executeTakeFirst()
-  const rows = Number(taken.numUpdatedRows)
+  const rows = await takeRows(tx, choice, importId)
   if (rows === 0) {
     throw new AppError('state_conflict', 'no open quarantined row matches', {
       fix: 'List the open rows of the connector first.',

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { canonicalJson } from '../domain/canonical.ts'
 import { type Activation, receiptDocument, scoreOf, severityOf, weightOf } from '../domain/score.ts'
 import { alertEvent, readContributions } from './alerts.ts'
@@ -225,3 +226,27 @@ export async function verifyExports(db: Database): Promise<Verification> {
 
 /** The address of the platform as it was when the event was made. */
 const linkBase = (event: Record<string, unknown>): string => String(event['link']).replace(/\/v1\/alerts\/[^/]*$/, '')
+
+/** Every import's totals are the sums of its chunks, and each of its quarantined rows is open, re-driven or expired. */
+export async function verifyImports(db: Database): Promise<Verification> {
+  let checked = 0
+  for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
+    const { rows } = await sql<{ id: string; balanced: boolean; quarantined: number; kept: number }>`
+      select import.id, import.quarantined,
+             (received, stored, duplicate, quarantined, ignored, chunks::bigint) is not distinct from (
+               select (coalesce(sum(c.received), 0), coalesce(sum(c.stored), 0), coalesce(sum(c.duplicate), 0),
+                       coalesce(sum(c.quarantined), 0), coalesce(sum(c.ignored), 0), count(*))
+               from import_chunk c where c.import_id = import.id) as balanced,
+             (select count(*) from quarantined_row q where q.import_id = import.id) as kept
+      from import where import.id > ${after}::uuid order by import.id limit ${PAGE}`.execute(db)
+    for (const row of rows) {
+      if (!row.balanced) return { checked, untruth: `import ${row.id} does not balance with its chunks` }
+      if (row.kept !== row.quarantined) {
+        return { checked, untruth: `import ${row.id} quarantined ${row.quarantined} rows, ${row.kept} are kept` }
+      }
+      checked += 1
+    }
+    if (rows.length < PAGE) return { checked, untruth: null }
+    after = rows.at(-1)?.id as string
+  }
+}

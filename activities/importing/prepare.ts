@@ -39,11 +39,14 @@ export interface PrepareContext {
 }
 
 function mapRecord({ definition, config }: PrepareContext, { record }: DraftRecord): Mapped {
-  if (record.unreadable) return record.unreadable
+  return record.unreadable ?? mapOrReject(() => definition.map(record.record, config))
+}
+
+/** One record that the mapping did not foresee must not cost the others: it goes where a person can look at it. */
+export function mapOrReject(map: () => Mapped): Mapped {
   try {
-    return definition.map(record.record, config)
+    return map()
   } catch {
-    // One record that the mapping did not foresee must not cost the others: it goes where a person can look at it.
     return { type: 'rejected', code: 'field_invalid', expected: 'a record in the documented form' }
   }
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Database } from '../../db/connection.ts'
 import { migrate } from '../../db/migrate.ts'
-import { type Verification, verifyAudit, verifyExports, verifyReceipts } from '../../db/verify.ts'
+import { type Verification, verifyAudit, verifyExports, verifyImports, verifyReceipts } from '../../db/verify.ts'
 import { AppError } from '../../domain/errors.ts'
 import { withDatabase } from '../environment.ts'
 import { say } from '../terminal.ts'
@@ -10,6 +10,7 @@ const VERIFICATIONS: Record<string, (db: Database) => Promise<Verification>> = {
   receipts: verifyReceipts,
   audit: verifyAudit,
   exports: verifyExports,
+  imports: verifyImports,
 }
 
 /** `migrate` and `verify`. */
@@ -27,7 +28,9 @@ export function addDatabase(program: Command): void {
   program
     .command('verify')
     .argument('[what...]', Object.keys(VERIFICATIONS).join(', '), Object.keys(VERIFICATIONS))
-    .description('recompute scores, the audit chain and export sequences; exits 1 at the first untruth')
+    .description(
+      'recompute scores, the audit chain, export sequences and the balances of imports; exits 1 at the first untruth',
+    )
     .action((what: string[]) =>
       withDatabase(async (db) => {
         for (const name of what) {

@@ -262,6 +262,69 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/connectors/{connectorId}/quarantined-rows/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        /** Open rows of a connector by reason and cell, the largest group first. */
+        get: operations["listQuarantineGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/connectors/{connectorId}/quarantined-rows/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What other settings would mend, without storing anything.
+         * @description Looks at 1,000 open rows of the choice at most, oldest first.
+         */
+        post: operations["previewQuarantinedRows"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/connectors/{connectorId}/quarantined-rows/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Open rows as CSV: where they stood, what is wrong, and the form of their cells; the read is audited.
+         * @description 10,000 rows at most, oldest first. Letters are shown as `x` and digits as `9`; a cell that a spreadsheet would take for a formula begins with `'`.
+         */
+        get: operations["downloadQuarantinedRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/connectors/{connectorId}/quarantined-rows/redrive": {
         parameters: {
             query?: never;
@@ -1401,6 +1464,12 @@ export interface components {
             duplicate: number;
             quarantined: number;
             ignored: number;
+            /** @description What became of the quarantined rows: `open` + `redriven` + `expired` = `quarantined`. */
+            quarantine: {
+                open: number;
+                redriven: number;
+                expired: number;
+            };
             /** @description Rows with a date without a zone. */
             zoneAssumed: number;
             chunks: number;
@@ -1426,6 +1495,18 @@ export interface components {
         };
         PrerequisiteList: {
             items: components["schemas"]["Prerequisite"][];
+        };
+        QuarantineGroup: {
+            code: string;
+            cell: string | null;
+            rows: number;
+            /** @description In how many imports. */
+            imports: number;
+            /** @description What the code means and how to mend it. */
+            says: string;
+            firstAt: components["schemas"]["Instant"];
+            lastAt: components["schemas"]["Instant"];
+            sampleRowId: components["schemas"]["Id"];
         };
         /** @enum {string} */
         SetupState: "open" | "activated" | "proven" | "abandoned";
@@ -1884,6 +1965,7 @@ export interface components {
             content: {
                 "application/json": {
                     code?: string;
+                    cell?: string;
                     rowIds?: components["schemas"]["Id"][];
                 };
             };
@@ -2236,6 +2318,106 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PrerequisiteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listQuarantineGroups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All groups. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["QuarantineGroup"][];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    previewQuarantinedRows: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    code?: string;
+                    cell?: string;
+                    /** @description Settings to try instead of the connector's own; secrets stay what they are. */
+                    settings?: {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description What would become of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        looked: number;
+                        /** @description Rows that would become signals. */
+                        mended: number;
+                        ignored: number;
+                        /** @description What would still be wrong. */
+                        rejected: {
+                            code: string;
+                            cell: string | null;
+                            rows: number;
+                        }[];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    downloadQuarantinedRows: {
+        parameters: {
+            query?: {
+                code?: string;
+                cell?: string;
+                importId?: components["schemas"]["Id"];
+            };
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Columns `import, line, code, cell, expected`, then the columns of the rows. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             default: components["responses"]["Problem"];
