@@ -50,6 +50,25 @@ export interface ReadInput<Config> {
   signal: AbortSignal
 }
 
+/** A bounded piece of a pull source's history: `from` inclusive, `to` exclusive. */
+export interface RangeInput<Config> extends Omit<ReadInput<Config>, 'file' | 'until'> {
+  from: Date
+  to: Date
+}
+
+/**
+ * How a pull source is read backwards. Pieces are read apart from the live cursor, beside it, and may overlap it: what
+ * the live import has stored is a duplicate, or is not read at all where the source has seen-keys.
+ */
+export interface History<Config, R = unknown> {
+  /** How far back the source answers; null = as far as it has data. */
+  reachDays: number | null
+  /** Natural length of a piece: backfills cut a range at multiples of it, counted from UTC midnight. */
+  pieceHours: number
+  /** Pages of the range, resumable by `position` like those of `read`. */
+  readRange(input: RangeInput<Config>): AsyncIterable<Page<R>>
+}
+
 export type PrerequisiteState = 'met' | 'unmet' | 'unknown'
 
 /** The outcome of one check, in words an admin can act on. No person's data. */
@@ -112,6 +131,8 @@ export interface ConnectorDefinition<Config = any, R = any> {
   columns?(config: Config): readonly ColumnRole[]
   /** Pages in an order that `position` can resume. Throws AppError with a source code on permanent faults. */
   read(input: ReadInput<Config>): AsyncIterable<Page<R>>
+  /** Pull connectors whose past can be asked for. */
+  history?: History<Config, R>
   /** Pure: one record to one signal. */
   map(record: R, config: Config): Mapped
 }

@@ -3,7 +3,7 @@ import { defineConnector, type Prerequisite, type PrerequisiteResult } from '../
 import { type Bucket, openBucket } from './client.ts'
 import { config, type S3Config } from './config.ts'
 import { map } from './map.ts'
-import { read } from './read.ts'
+import { read, readRange } from './read.ts'
 
 /** Data events that only a trail with object-level logging delivers. */
 const OBJECT_EVENTS = ['GetObject', 'PutObject', 'DeleteObject', 'HeadObject', 'CopyObject', 'ListObjects']
@@ -90,5 +90,7 @@ export const amazonS3 = defineConnector({
   everySeconds: 300,
   prerequisites,
   read,
+  // A trail's bucket keeps what its lifecycle rules let it keep; its folders are days.
+  history: { reachDays: null, pieceHours: 24, readRange },
   map,
 })
