@@ -263,12 +263,15 @@ export const REJECTION_CODES = {
   event_id_missing: 'The record has no id of its own, so a repetition could not be recognised.',
   field_invalid: 'The field has another type or form than the source documents.',
   identifier_invalid: 'The cell does not name an account in the expected form, for example name@example.com.',
+  json_invalid: 'The line is not one JSON object with every field once. Mend the export of the source.',
+  number_invalid: 'The cell is not a whole number of zero or more. Correct the cell, or the column in the mapping.',
   object_damaged: 'The object cannot be read: truncated, not gzip, or not JSON. Restore the object, then re-drive.',
   quote_unbalanced: 'A quote is opened and not closed. Double quotes inside quoted cells.',
   required_cell_empty: 'A required cell is empty.',
   row_too_long: 'The row is longer than the limit.',
   scenario_unknown: 'The identifier column names a scenario that the mapping does not know. Add it to the mapping.',
   value_too_long: 'The cell is longer than the documented limit.',
+  value_unknown: 'The cell holds a value that the mapping does not know. Add it to the value table.',
 } as const
 export type RejectionCode = keyof typeof REJECTION_CODES
 

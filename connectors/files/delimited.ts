@@ -1,14 +1,15 @@
-import { type CsvError, type Info, parse } from 'csv-parse'
 import { AppError } from '../../domain/errors.ts'
 import type { Rejected } from '../../domain/signal.ts'
 import type { SourceRecord } from '../connector.ts'
+import { Batches, type Run } from './batches.ts'
+import { MAX_ROW_CHARACTERS, RowScanner } from './scan.ts'
 import { type Encoding, readText } from './text.ts'
 
 export const SEPARATORS = ['auto', ',', ';', '\t', '|'] as const
 export type Separator = (typeof SEPARATORS)[number]
 
-/** A longer row is rejected, not held in memory. Characters. */
-export const MAX_ROW_CHARACTERS = 1_000_000
+/** More columns are no table. */
+export const MAX_COLUMNS = 10_000
 
 /** A row by its headers in lower case; a row that fits no header keeps its bare cells. */
 export type DelimitedRow = { readonly [column: string]: string } | { readonly cells: readonly string[] }
@@ -16,7 +17,7 @@ export type DelimitedRow = { readonly [column: string]: string } | { readonly ce
 export interface DelimitedFile {
   /** Headers as written, without surrounding blanks. */
   header: readonly string[]
-  records: AsyncIterable<SourceRecord<DelimitedRow>>
+  records: Batches<DelimitedRow>
 }
 
 export interface Dialect {
@@ -27,32 +28,37 @@ export interface Dialect {
 /**
  * Reads a delimited file as a stream. Blank lines are no rows. Rows that cannot be read (another number of cells, a
  * quote that is not closed, damaged bytes, too long) are delivered as unreadable at their line; the others go on.
- * Throws file_empty, file_header_missing, file_header_duplicate, file_unreadable.
+ * Throws file_empty, file_header_missing, file_header_duplicate, file_unreadable, body_too_large (inflated bytes).
  */
 export async function readDelimited(source: AsyncIterable<Uint8Array>, dialect: Dialect): Promise<DelimitedFile> {
   const pieces = readText(source, dialect.encoding)
-  let start = ''
-  for (;;) {
+  const { start, ended } = await firstLine(pieces)
+  const rows = new Rows(dialect.separator === 'auto' ? guessSeparator(start) : dialect.separator)
+  rows.push(start, ended)
+  while (rows.batch.length === 0 && !rows.ended) {
     const next = await pieces.next()
-    if (next.done) break
-    start += next.value
+    rows.push(next.done ? '' : next.value, next.done)
+  }
+  const header = headerOf(rows.batch.shift())
+  return { header, records: new Batches(runs(header, rows, pieces)) }
+}
+
+/** Text up to the end of the first line that is not blank, or a little more. */
+async function firstLine(pieces: AsyncGenerator<string>): Promise<{ start: string; ended: boolean }> {
+  let start = ''
+  let ended = false
+  while (!ended) {
+    const next = await pieces.next()
+    if (next.done) ended = true
+    else start += next.value
     if (/\S[^\r\n]*[\r\n]/.test(start) || start.length > MAX_ROW_CHARACTERS) break
   }
   if (start.trim() === '')
     throw new AppError('file_empty', 'the file is empty', { fix: 'Export the file again, with its header line.' })
-  const separator = dialect.separator === 'auto' ? guessSeparator(start) : dialect.separator
-  const rows = parseRows(start, pieces, separator)
-  const first = await rows.next()
-  if (first.done || 'rejected' in first.value) {
-    throw new AppError('file_header_missing', 'the first line is not a header', {
-      fix: 'Put the column names into the first line.',
-    })
-  }
-  const header = first.value.cells.map((cell) => cell.trim())
-  checkHeader(header)
-  return { header, records: toRecords(header, rows) }
+  return { start, ended }
 }
 
+/** The candidate that occurs most often outside quotes in the first line. */
 function guessSeparator(text: string): string {
   const line = text.trimStart().split(/[\r\n]/, 1)[0] ?? ''
   const outside = line.replace(/"[^"]*"/g, '')
@@ -63,7 +69,47 @@ function guessSeparator(text: string): string {
   return best
 }
 
-function checkHeader(header: readonly string[]): void {
+type Row = { line: number; cells: string[] } | { line: number; rejected: Rejected; raw: string }
+
+/** Rows of the pieces pushed since the batch was last taken. */
+class Rows {
+  batch: Row[] = []
+  ended = false
+  readonly #scanner: RowScanner
+
+  constructor(separator: string) {
+    this.#scanner = new RowScanner(separator, {
+      row: (line, cells) => this.batch.push({ line, cells }),
+      bad: (line, code, raw) => this.batch.push({ line, rejected: { type: 'rejected', code }, raw }),
+    })
+  }
+
+  push(piece: string, ended = false): void {
+    this.#scanner.push(piece)
+    if (!ended) return
+    this.ended = true
+    this.#scanner.end()
+  }
+
+  take(): Row[] {
+    const taken = this.batch
+    this.batch = []
+    return taken
+  }
+}
+
+function headerOf(first: Row | undefined): string[] {
+  if (!first || 'rejected' in first) {
+    throw new AppError('file_header_missing', 'the first line is not a header', {
+      fix: 'Put the column names into the first line.',
+    })
+  }
+  const header = first.cells.map((cell) => cell.trim())
+  if (header.length > MAX_COLUMNS) {
+    throw new AppError('file_unreadable', `the header has more than ${MAX_COLUMNS} columns`, {
+      fix: 'Check the separator and the line ends of the file.',
+    })
+  }
   const seen = new Set<string>()
   for (const name of header) {
     const key = name.toLowerCase()
@@ -75,90 +121,67 @@ function checkHeader(header: readonly string[]): void {
     }
     seen.add(key)
   }
+  return header
 }
 
-type Row = { line: number; cells: string[] } | { line: number; rejected: Rejected; raw: string }
-
-/** Rows in the order of their lines, whatever the pieces of text were cut into. */
-async function* parseRows(start: string, pieces: AsyncGenerator<string>, separator: string): AsyncGenerator<Row> {
-  const skipped: Row[] = []
-  const parser = parse({
-    delimiter: separator,
-    info: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    skip_records_with_error: true,
-    max_record_size: MAX_ROW_CHARACTERS,
-    record_delimiter: ['\r\n', '\n', '\r'],
-    on_skip: (error: CsvError | undefined, raw: string | undefined) => {
-      skipped.push({ line: lineOf(error), rejected: rejectionOf(error), raw: (raw ?? '').slice(0, 2_000) })
-    },
-  })
-  let failure: unknown
-  parser.on('error', (error) => {
-    failure = error
-  })
-  const ready = (): Row[] => {
-    const rows: Row[] = skipped.splice(0)
-    for (;;) {
-      const next = parser.read() as { record: string[]; info: Info } | null
-      if (next === null) break
-      rows.push({ line: next.info.lines, cells: next.record })
-    }
-    return rows.sort((a, b) => a.line - b.line)
-  }
-  let text: string | undefined = start
-  while (text !== undefined) {
-    // The parser works within `write`; waiting for its callback would wait for somebody to read what it made.
-    parser.write(text)
-    yield* ready()
-    const next = await pieces.next()
-    text = next.done ? undefined : next.value
-  }
-  await new Promise<void>((resolve) => {
-    parser.on('close', resolve).on('error', () => resolve())
-    parser.on('end', resolve)
-    parser.end()
-    // Reading to the end is what lets the stream end.
-    parser.resume()
-    parser.pause()
-    setImmediate(resolve)
-  })
-  yield* ready()
-  if (failure !== undefined) {
-    yield { line: lineOf(failure as CsvError), rejected: rejectionOf(failure as CsvError), raw: '' }
-  }
-}
-
-const lineOf = (error: CsvError | undefined): number => Number((error as { lines?: number } | undefined)?.lines ?? 0)
-
-function rejectionOf(error: CsvError | undefined): Rejected {
-  const code = error?.code === 'CSV_MAX_RECORD_SIZE' ? 'row_too_long' : 'quote_unbalanced'
-  return { type: 'rejected', code }
-}
-
-async function* toRecords(
+async function* runs(
   header: readonly string[],
-  rows: AsyncGenerator<Row>,
-): AsyncGenerator<SourceRecord<DelimitedRow>> {
-  const keys = header.map((name) => name.toLowerCase())
-  for await (const row of rows) {
-    if ('rejected' in row) {
-      yield { line: row.line, record: { cells: [row.raw] }, unreadable: row.rejected }
-      continue
+  rows: Rows,
+  pieces: AsyncGenerator<string>,
+): AsyncGenerator<Run<DelimitedRow>> {
+  const record = recordMaker(header)
+  // Damage is rare and looking for it in every cell is not free: a piece is looked at once, its cells only if need be.
+  let suspect = true
+  let damagedBefore = true
+  let characters = 0
+  try {
+    for (;;) {
+      const batch = rows.take()
+      if (batch.length > 0) yield { records: batch.map((row) => record(row, suspect)), characters }
+      if (rows.ended) return
+      const next = await pieces.next()
+      const piece = next.done ? '' : next.value
+      const damaged = DAMAGE.test(piece)
+      // A row that a damaged piece leaves unfinished is delivered with a later one.
+      suspect = damaged || damagedBefore || (suspect && batch.length === 0)
+      damagedBefore = damaged
+      characters = piece.length
+      rows.push(piece, next.done)
     }
+  } finally {
+    // Whoever stops half-way leaves no file open.
+    await pieces.return(undefined)
+  }
+}
+
+/** What a decoder puts in the place of bytes that are not text, and the character that no text holds. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is the one that is looked for
+const DAMAGE = /[\u0000\ufffd]/
+
+function recordMaker(header: readonly string[]): (row: Row, suspect: boolean) => SourceRecord<DelimitedRow> {
+  const keys = header.map((name) => name.toLowerCase())
+  const asRow = rowMaker(keys)
+  return (row, suspect) => {
+    if ('rejected' in row) return { line: row.line, record: { cells: [row.raw] }, unreadable: row.rejected }
     const { line, cells } = row
     if (cells.length !== keys.length) {
       const expected = `${keys.length} cells, found ${cells.length}`
-      yield { line, record: { cells }, unreadable: { type: 'rejected', code: 'column_count', expected } }
-    } else if (cells.some((cell) => cell.includes('\ufffd'))) {
-      const cell = header[cells.findIndex((each) => each.includes('\ufffd'))] ?? ''
-      yield { line, record: asRow(keys, cells), unreadable: { type: 'rejected', code: 'encoding_invalid', cell } }
-    } else {
-      yield { line, record: asRow(keys, cells) }
+      return { line, record: { cells }, unreadable: { type: 'rejected', code: 'column_count', expected } }
     }
+    const damaged = suspect ? cells.findIndex((cell) => DAMAGE.test(cell)) : -1
+    if (damaged === -1) return { line, record: asRow(cells) }
+    const cell = header[damaged] ?? ''
+    return { line, record: asRow(cells), unreadable: { type: 'rejected', code: 'encoding_invalid', cell } }
   }
 }
 
-const asRow = (keys: readonly string[], cells: readonly string[]): DelimitedRow =>
-  Object.fromEntries(keys.map((key, index) => [key, cells[index] ?? '']))
+function rowMaker(keys: readonly string[]): (cells: readonly string[]) => DelimitedRow {
+  // Assigned, this one name would set the prototype and lose the cell.
+  if (keys.includes('__proto__'))
+    return (cells) => Object.fromEntries(keys.map((key, index) => [key, cells[index] ?? '']))
+  return (cells) => {
+    const row: Record<string, string> = {}
+    for (let index = 0; index < keys.length; index += 1) row[keys[index] as string] = cells[index] as string
+    return row
+  }
+}

@@ -1,13 +1,13 @@
-import { isUtf8 } from 'node:buffer'
-import { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
-import { AppError } from '../../domain/errors.ts'
+import { isAscii, isUtf8 } from 'node:buffer'
+import { opened } from './gunzip.ts'
 
 export const ENCODINGS = ['auto', 'utf-8', 'utf-16le', 'utf-16be', 'windows-1252'] as const
 export type Encoding = (typeof ENCODINGS)[number]
 
 /** Bytes looked at to tell the encoding; a file that turns out otherwise later has its bad rows rejected. */
 const PROBE_BYTES = 256 * 1024
+/** Smaller pieces are put together: every piece costs a look at the row that the last one left unfinished. */
+const PIECE_BYTES = 256 * 1024
 
 /**
  * The text of a file, piece by piece: gzip is opened, a byte-order mark obeyed and removed. Without a mark `auto` takes
@@ -15,26 +15,37 @@ const PROBE_BYTES = 256 * 1024
  * rows which hold them can be told.
  */
 export async function* readText(source: AsyncIterable<Uint8Array>, encoding: Encoding): AsyncGenerator<string> {
-  let probe = Buffer.alloc(0) as Buffer
-  const rest = (await opened(source))[Symbol.asyncIterator]()
-  let ended = false
-  while (probe.length < PROBE_BYTES && !ended) {
-    const next = await rest.next()
-    if (next.done) ended = true
-    else probe = Buffer.concat([probe, next.value])
+  let decode: ((bytes: Buffer, last: boolean) => string) | undefined
+  for await (const { bytes, last } of pieces(source)) {
+    if (decode) yield decode(bytes, last)
+    else {
+      const { name, skip } = detect(bytes, encoding, last)
+      decode = decoderOf(name)
+      yield decode(bytes.subarray(skip), last)
+    }
   }
-  const { name, skip } = detect(probe, encoding, ended)
-  const decoder = new TextDecoder(name, { ignoreBOM: false })
-  const first = decoder.decode(probe.subarray(skip), { stream: true })
-  if (first !== '') yield first
-  while (!ended) {
-    const next = await rest.next()
-    if (next.done) break
-    const text = decoder.decode(next.value, { stream: true })
-    if (text !== '') yield text
+}
+
+/** The bytes in pieces of a fair size, the first one large enough to tell the encoding. */
+async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ bytes: Buffer; last: boolean }> {
+  let held: Uint8Array[] = []
+  let size = 0
+  let wanted = PROBE_BYTES
+  for await (const piece of opened(source)) {
+    held.push(piece)
+    size += piece.length
+    if (size < wanted) continue
+    yield { bytes: joined(held), last: false }
+    held = []
+    size = 0
+    wanted = PIECE_BYTES
   }
-  const last = decoder.decode()
-  if (last !== '') yield last
+  yield { bytes: joined(held), last: true }
+}
+
+const joined = (parts: readonly Uint8Array[]): Buffer => {
+  const [only] = parts
+  return parts.length === 1 && only ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(parts)
 }
 
 function detect(probe: Buffer, encoding: Encoding, whole: boolean): { name: string; skip: number } {
@@ -42,44 +53,36 @@ function detect(probe: Buffer, encoding: Encoding, whole: boolean): { name: stri
   if (probe[0] === 0xff && probe[1] === 0xfe) return { name: 'utf-16le', skip: 2 }
   if (probe[0] === 0xfe && probe[1] === 0xff) return { name: 'utf-16be', skip: 2 }
   if (encoding !== 'auto') return { name: encoding, skip: 0 }
-  // A character may be cut at the end of the probe: leave out the last few bytes.
-  for (let cut = 0; cut <= (whole ? 0 : 3); cut += 1) {
-    if (isUtf8(probe.subarray(0, probe.length - cut))) return { name: 'utf-8', skip: 0 }
-  }
-  return { name: 'windows-1252', skip: 0 }
+  const end = whole ? probe.length : probe.length - unfinished(probe)
+  return { name: isUtf8(probe.subarray(0, end)) ? 'utf-8' : 'windows-1252', skip: 0 }
 }
 
-/** The bytes behind gzip, where the first two say so. */
-async function opened(source: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  const pieces = source[Symbol.asyncIterator]()
-  let head = Buffer.alloc(0) as Buffer
-  while (head.length < 2) {
-    const next = await pieces.next()
-    if (next.done) break
-    head = Buffer.concat([head, next.value])
-  }
-  async function* again(): AsyncGenerator<Uint8Array> {
-    if (head.length > 0) yield head
-    for (;;) {
-      const next = await pieces.next()
-      if (next.done) return
-      yield next.value
-    }
-  }
-  if (head[0] !== 0x1f || head[1] !== 0x8b) return again()
-  const gunzip = createGunzip()
-  const bytes = Readable.from(again())
-  bytes.on('error', (error) => gunzip.destroy(error))
-  return gunzipped(bytes.pipe(gunzip))
+function decoderOf(name: string): (bytes: Buffer, last: boolean) => string {
+  if (name === 'utf-8') return utf8Decoder()
+  const decoder = new TextDecoder(name)
+  return (bytes, last) => decoder.decode(bytes, { stream: !last })
 }
 
-async function* gunzipped(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* stream
-  } catch (cause) {
-    throw new AppError('file_unreadable', 'the gzip file is damaged or cut short', {
-      cause,
-      fix: 'Compress and upload the file again.',
-    })
+/** As `TextDecoder` decodes, several times faster: most logs are ASCII, and those that are not have few such letters. */
+function utf8Decoder(): (bytes: Buffer, last: boolean) => string {
+  let rest = Buffer.alloc(0) as Buffer
+  return (piece, last) => {
+    const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])
+    const end = last ? bytes.length : bytes.length - unfinished(bytes)
+    rest = Buffer.from(bytes.subarray(end))
+    const whole = bytes.subarray(0, end)
+    return isAscii(whole) ? whole.toString('latin1') : whole.toString('utf8')
   }
+}
+
+/** Bytes at the end that may be the beginning of a character whose other bytes are still to come: 0 to 3. */
+function unfinished(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] as number
+    if (byte < 0x80) return 0
+    // The first byte of a character says how many belong to it.
+    const belong = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 0
+    if (belong > 0) return back < belong ? back : 0
+  }
+  return 0
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { AppError } from '../../domain/errors.ts'
 import type { Fact, Identifier, Mapped, Rejected } from '../../domain/signal.ts'
 import { defineConnector, type Page, type ReadInput } from '../connector.ts'
-import { DATE_FORMATS, parseDate } from '../files/dates.ts'
-import { type DelimitedRow, readDelimited, SEPARATORS } from '../files/delimited.ts'
-import { ENCODINGS } from '../files/text.ts'
+import { ADDRESS, requireColumns } from '../files/columns.ts'
+import { parseDate } from '../files/dates.ts'
+import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
+import { fileSettings, freshness } from '../files/settings.ts'
 import { HR_SCENARIOS, type HrScenario, rolesOf } from './scenarios.ts'
 
 /** An import older than this is stale. */
@@ -22,20 +22,12 @@ const config = z
   .strictObject({
     scenarios: z.array(scenario).min(1).meta({ title: 'Scenarios and their columns' }),
     identifierColumn: z.string().min(1).optional().meta({ title: 'Column that names the scenario of a row' }),
-    dateFormat: z.enum(DATE_FORMATS).default('iso').meta({ title: 'Date format' }),
-    assumedZone: z
-      .string()
-      .default('UTC')
-      .refine((zone) => isZone(zone), 'not an IANA time zone')
-      .meta({ title: 'Time zone of dates without one' }),
-    separator: z.enum(SEPARATORS).default('auto').meta({ title: 'Separator' }),
-    encoding: z.enum(ENCODINGS).default('auto').meta({ title: 'Encoding' }),
+    ...fileSettings,
     withdrawnColumn: z.string().min(1).optional().meta({ title: 'Column by which a row takes a fact back' }),
     withdrawnValues: z
       .array(z.string().min(1))
       .default(['true', 'yes', '1', 'withdrawn'])
       .meta({ title: 'Its values' }),
-    dropFolder: z.string().startsWith('/').optional().meta({ title: 'Folder that is watched for files' }),
   })
   .check((context) => {
     const { scenarios, identifierColumn } = context.value
@@ -59,15 +51,6 @@ const config = z
   })
 export type HrConfig = z.output<typeof config>
 
-function isZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone })
-    return true
-  } catch {
-    return false
-  }
-}
-
 export const hr = defineConnector<typeof config, DelimitedRow>({
   id: 'hr',
   title: 'HR',
@@ -77,22 +60,7 @@ export const hr = defineConnector<typeof config, DelimitedRow>({
   guide: 'docs/guides/hr.md',
   config,
   everySeconds: 60,
-  prerequisites: [
-    {
-      id: 'hr-fresh',
-      title: `A file was imported within ${FRESH_DAYS} days`,
-      anchor: 'freshness',
-      when: 'after',
-      async check({ now, history }) {
-        const last = history.lastCompletedImportAt
-        if (!last) return { state: 'unknown', code: 'never_imported', detail: 'No file has been imported yet.' }
-        const days = Math.floor((now.getTime() - last.getTime()) / 86_400_000)
-        return days < FRESH_DAYS
-          ? { state: 'met', code: 'fresh', detail: `The last file came ${days} days ago.` }
-          : { state: 'unmet', code: 'stale', detail: `The last file came ${days} days ago; upload a current one.` }
-      },
-    },
-  ],
+  prerequisites: [freshness('hr-fresh', FRESH_DAYS)],
   columns: ({ scenarios }) => scenarios.flatMap((each) => rolesOf(each.scenario)),
   read,
   map,
@@ -107,22 +75,12 @@ async function* read(input: ReadInput<HrConfig>): AsyncGenerator<Page<DelimitedR
 
 /** A missing mandatory column stops the import before anything of the file is stored. */
 function checkColumns(header: readonly string[], settings: HrConfig): void {
-  const present = new Set(header.map((name) => name.toLowerCase()))
   const required = settings.scenarios.flatMap(({ scenario: kind, columns }) =>
     rolesOf(kind).flatMap((role) => (role.required ? [columns[role.id] as string] : [])),
   )
   if (settings.identifierColumn) required.push(settings.identifierColumn)
-  const missing = [...new Set(required)].filter((name) => !present.has(name.toLowerCase()))
-  if (missing.length > 0) {
-    throw new AppError('file_header_missing', `the file lacks mapped columns: ${missing.join(', ')}`, {
-      field: missing[0] as string,
-      fix: 'Add the columns to the file, or correct the mapping.',
-    })
-  }
+  requireColumns(header, required)
 }
-
-/** Local part, @, a domain with a dot; blanks and a second @ are not an address. Any script is. */
-const ADDRESS = /^[^\s@,;"<>]+@[^\s@,;"<>.]+(\.[^\s@,;"<>.]+)+$/u
 
 function map(row: DelimitedRow, settings: HrConfig): Mapped {
   if (typeof row !== 'object' || row === null || Array.isArray(row.cells)) return reject('column_count')
@@ -205,13 +163,3 @@ const reject = (code: Rejected['code'], column?: string, expected?: string): Rej
   ...(column === undefined ? {} : { cell: column }),
   ...(expected === undefined ? {} : { expected }),
 })
-
-/** The mapping that a sample's headers suggest for a scenario; what is not found is left out. */
-export function suggestColumns(kind: HrScenario, header: readonly string[]): Record<string, string> {
-  const columns: Record<string, string> = {}
-  for (const role of rolesOf(kind)) {
-    const found = header.find((name) => role.suggests.includes(name.toLowerCase().replace(/[\s_-]/g, '')))
-    if (found) columns[role.id] = found
-  }
-  return columns
-}

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import type { Fact, Mapped } from '../../domain/signal.ts'
 import type { SourceRecord } from '../connector.ts'
-import { type HrConfig, hr, suggestColumns } from './connector.ts'
+import { suggestColumns } from '../files/columns.ts'
+import { type HrConfig, hr } from './connector.ts'
+import { rolesOf } from './scenarios.ts'
 
 const resignation = {
   scenario: 'resignation',
@@ -172,7 +174,7 @@ test('a mapping that lacks a mandatory column is refused with its field', () => 
 
 test('headers of a sample suggest the mapping', () => {
   expect(
-    suggestColumns('employee_profile', [
+    suggestColumns(rolesOf('employee_profile'), [
       'UserPrincipalName',
       'EmployeeFirstName',
       'EmployeeLastName',

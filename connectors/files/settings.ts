@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import type { Prerequisite } from '../connector.ts'
+import { DATE_FORMATS } from './dates.ts'
+import { SEPARATORS } from './delimited.ts'
+import { ENCODINGS } from './text.ts'
+
+/** Settings that every connector of files has; titles are those of the form. */
+export const fileSettings = {
+  dateFormat: z.enum(DATE_FORMATS).default('iso').meta({ title: 'Date format' }),
+  assumedZone: z
+    .string()
+    .default('UTC')
+    .refine((zone) => isZone(zone), 'not an IANA time zone')
+    .meta({ title: 'Time zone of dates without one' }),
+  separator: z.enum(SEPARATORS).default('auto').meta({ title: 'Separator' }),
+  encoding: z.enum(ENCODINGS).default('auto').meta({ title: 'Encoding' }),
+  dropFolder: z.string().startsWith('/').optional().meta({ title: 'Folder that is watched for files' }),
+}
+
+function isZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A pushed source that falls silent is noticed: a file is due every so many days. */
+export const freshness = (id: string, days: number): Prerequisite<any> => ({
+  id,
+  title: `A file was imported within ${days} days`,
+  anchor: 'freshness',
+  when: 'after',
+  async check({ now, history }) {
+    const last = history.lastCompletedImportAt
+    if (!last) return { state: 'unknown', code: 'never_imported', detail: 'No file has been imported yet.' }
+    const age = Math.floor((now.getTime() - last.getTime()) / 86_400_000)
+    return age < days
+      ? { state: 'met', code: 'fresh', detail: `The last file came ${age} days ago.` }
+      : { state: 'unmet', code: 'stale', detail: `The last file came ${age} days ago; upload a current one.` }
+  },
+})
