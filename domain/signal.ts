@@ -126,6 +126,8 @@ export interface Activity {
   finding?: FindingView
   /** The versions of one thing share `of`; the newest `at` counts, in whatever order they arrive. */
   version?: { of: string; at: Date }
+  /** True when the record's date had no zone and the connector's assumed zone was used. */
+  zoneAssumed?: boolean
   /** What the source sent, kept sealed so that no field is lost. *Personal*. */
   raw?: unknown
 }

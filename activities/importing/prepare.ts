@@ -75,6 +75,7 @@ export async function prepareChunk(context: PrepareContext, draft: ChunkDraft): 
       }
       prepared.activities += 1
       prepared.texts.push(textOf(found[0] as Activity))
+      if (found[0]?.zoneAssumed) prepared.zoneAssumed += 1
     } else if (mapped.type === 'fact') {
       facts.push({ fact: mapped, line: drafted.record.line })
       if (mapped.zoneAssumed) prepared.zoneAssumed += 1

@@ -27,12 +27,13 @@ function isZone(zone: string): boolean {
 }
 
 /** A pushed source that falls silent is noticed: a file is due every so many days. */
-export const freshness = (id: string, days: number): Prerequisite<any> => ({
+export const freshness = <Config>(id: string, daysOf: (config: Config) => number): Prerequisite<Config> => ({
   id,
-  title: `A file was imported within ${days} days`,
+  title: 'A file was imported in time',
   anchor: 'freshness',
   when: 'after',
-  async check({ now, history }) {
+  async check({ config, now, history }) {
+    const days = daysOf(config)
     const last = history.lastCompletedImportAt
     if (!last) return { state: 'unknown', code: 'never_imported', detail: 'No file has been imported yet.' }
     const age = Math.floor((now.getTime() - last.getTime()) / 86_400_000)

@@ -60,7 +60,7 @@ export const hr = defineConnector<typeof config, DelimitedRow>({
   guide: 'docs/guides/hr.md',
   config,
   everySeconds: 60,
-  prerequisites: [freshness('hr-fresh', FRESH_DAYS)],
+  prerequisites: [freshness('hr-fresh', () => FRESH_DAYS)],
   columns: ({ scenarios }) => scenarios.flatMap((each) => rolesOf(each.scenario)),
   read,
   map,

@@ -1376,7 +1376,7 @@ export interface components {
             temporal: "reachable" | "unreachable";
         };
         /** @enum {string} */
-        ConnectorKindId: "amazon-s3" | "hr";
+        ConnectorKindId: "amazon-s3" | "custom-file" | "hr";
         ConnectorKindSummary: {
             id: components["schemas"]["ConnectorKindId"];
             title: string;

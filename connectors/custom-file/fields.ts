@@ -1,0 +1,35 @@
+/** Reads one field of a record as trimmed text; '' where there is none. */
+export type FieldReader = (record: Readonly<Record<string, unknown>>) => string
+
+const NONE: FieldReader = () => ''
+
+/** By header, compared without case. */
+export function columnReader(name: string | undefined): FieldReader {
+  if (name === undefined) return NONE
+  const key = name.toLowerCase()
+  return (record) => {
+    const value = record[key]
+    return typeof value === 'string' ? value.trim() : ''
+  }
+}
+
+/** By name, or by a path of names with dots: `actor.email`, `items.0.name`. A name that has dots itself comes first. */
+export function pathReader(path: string | undefined): FieldReader {
+  if (path === undefined) return NONE
+  const names = path.split('.')
+  return (record) => {
+    let value: unknown = Object.hasOwn(record, path) ? record[path] : undefined
+    if (value === undefined && names.length > 1) {
+      value = record
+      for (const name of names) {
+        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return ''
+        value = (value as Record<string, unknown>)[name]
+      }
+    }
+    return typeof value === 'string'
+      ? value.trim()
+      : typeof value === 'number' || typeof value === 'boolean'
+        ? String(value)
+        : ''
+  }
+}
