@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { addDatabase } from './commands/database.ts'
+import { addDemo } from './commands/demo.ts'
 import { addImport } from './commands/import.ts'
 import { addKeys } from './commands/keys.ts'
 import { addPolicy } from './commands/policy.ts'
@@ -8,7 +9,7 @@ import { addToken } from './commands/token.ts'
 import { NOTHING_TRIED, reportFailure } from './terminal.ts'
 
 const program = new Command('openirm').description('Insider-risk integration platform').exitOverride()
-for (const add of [addRunning, addImport, addToken, addDatabase, addPolicy, addKeys]) add(program)
+for (const add of [addRunning, addDemo, addImport, addToken, addDatabase, addPolicy, addKeys]) add(program)
 
 try {
   await program.parseAsync()

@@ -2,7 +2,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
-import { pino } from 'pino'
+import { destination, pino } from 'pino'
 import type { Deps } from '../activities/deps.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
 import { openOriginLookup } from '../connectors/origin.ts'
@@ -34,10 +34,15 @@ export interface Platform extends AsyncDisposable {
 
 /** Everything that API and workers share, opened against a database and a Temporal server. */
 export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, env = process.env): Promise<Platform> {
-  const log = pino({
-    level: env['OPENIRM_LOG_LEVEL'] ?? 'info',
-    redact: { paths: ['err.stack', 'err.detail'], remove: true },
-  })
+  const logFile = env['OPENIRM_LOG_FILE']
+  const log = pino(
+    {
+      level: env['OPENIRM_LOG_LEVEL'] ?? 'info',
+      redact: { paths: ['err.stack', 'err.detail'], remove: true },
+    },
+    // Synchronous: what was logged before a crash is what one wants to read after it.
+    logFile ? destination({ dest: logFile, mkdir: true, sync: true }) : destination(1),
+  )
   const logLine = { INFO: 'info', WARN: 'warn', ERROR: 'error' } as Record<string, 'info' | 'warn' | 'error'>
   Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message }) =>

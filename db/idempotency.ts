@@ -86,3 +86,8 @@ export async function releaseKey(db: Connection, request: KeyedRequest): Promise
     .where('status', 'is', null)
     .execute()
 }
+
+/** Frees the keys of all calls that have no answer yet. Only for a server that knows itself to be the only one. */
+export async function releaseAbandonedKeys(db: Connection): Promise<void> {
+  await db.deleteFrom('idempotent_response').where('status', 'is', null).execute()
+}

@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   credential_refused: { status: 422, retry: 'never' },
   cursor_invalid: { status: 400, retry: 'never' },
   database_unavailable: { status: 503, retry: 'later' },
+  demo_failed: { status: 500, retry: 'never' },
   destination_refused: { status: 502, retry: 'never' },
   destination_unreachable: { status: 502, retry: 'later' },
   embedded_already_running: { status: 500, retry: 'never' },

@@ -32,6 +32,8 @@ export interface SyslogReceiverOptions {
   port?: number
   /** Longest frame. Default 64 KiB. */
   maxFrameBytes?: number
+  /** Called with each well-formed message as it comes. */
+  keep?: (message: ReceivedSyslog) => void
 }
 
 export interface SyslogReceiver extends AsyncDisposable {
@@ -99,7 +101,9 @@ export async function startSyslogReceiver(options: SyslogReceiverOptions = {}): 
     try {
       const parsed = parseSyslog(raw)
       const cef = parsed.message?.startsWith('CEF:') ? parseCef(parsed.message) : null
-      receiver.messages.push({ ...parsed, at: new Date(), connection, raw, cef })
+      const message = { ...parsed, at: new Date(), connection, raw, cef }
+      options.keep?.(message)
+      receiver.messages.push(message)
     } catch (error) {
       if (error instanceof SyslogError) problem(connection, error.code, `byte ${error.offset}`)
       else if (error instanceof CefError) problem(connection, error.code, error.where)

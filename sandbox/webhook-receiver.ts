@@ -56,6 +56,10 @@ export interface WebhookReceiverOptions {
   port?: number
   /** Serve https. PEM. */
   tls?: { key: string; cert: string }
+  /** What an earlier receiver kept, in its order: known here as if it had come here. */
+  known?: readonly ReceivedMessage[]
+  /** Called with each new message before it is acknowledged; while it throws, the answer is 500. */
+  keep?: (message: ReceivedMessage) => void
 }
 
 export interface WebhookReceiver extends AsyncDisposable {
@@ -87,7 +91,7 @@ export async function startWebhookReceiver(options: WebhookReceiverOptions = {})
   const [secret] = secrets
   if (secret === undefined) throw new RangeError('startWebhookReceiver: secret must name at least one')
   const verifiers = secrets.map((each) => new Webhook(each))
-  const byId = new Map<string, ReceivedMessage>()
+  const byId = new Map((options.known ?? []).map((message) => [message.id, message]))
   const attempts: Attempt[] = []
   const attemptOf = new WeakMap<IncomingMessage, Attempt>()
   const faults = new Faults()
@@ -98,6 +102,7 @@ export async function startWebhookReceiver(options: WebhookReceiverOptions = {})
     if ('rejection' in read) return reject(request, read)
     const known = byId.get(read.id)
     if (known === undefined) {
+      options.keep?.(read)
       byId.set(read.id, read)
       receiver.messages.push(read)
       return { status: 204 }
@@ -135,7 +140,7 @@ export async function startWebhookReceiver(options: WebhookReceiverOptions = {})
     url: `${options.tls ? 'https://localhost' : 'http://127.0.0.1'}:${listening.port}/hook`,
     port: listening.port,
     secret,
-    messages: [],
+    messages: [...byId.values()],
     attempts,
     get repeats() {
       return this.messages.reduce((sum, message) => sum + message.repeats, 0)

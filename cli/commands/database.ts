@@ -6,7 +6,8 @@ import { AppError } from '../../domain/errors.ts'
 import { withDatabase } from '../environment.ts'
 import { say } from '../terminal.ts'
 
-const VERIFICATIONS: Record<string, (db: Database) => Promise<Verification>> = {
+/** What `verify` recomputes, by its argument. */
+export const VERIFICATIONS: Record<string, (db: Database) => Promise<Verification>> = {
   receipts: verifyReceipts,
   audit: verifyAudit,
   exports: verifyExports,

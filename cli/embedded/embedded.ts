@@ -1,9 +1,11 @@
+import { readdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
 import pg from 'pg'
 import { AppError } from '../../domain/errors.ts'
-import { acquireLock, type Lock } from './lock.ts'
-import { type StartLog, startPostgres } from './postgres.ts'
+import { acquireLock, LOCK_FILE, type Lock } from './lock.ts'
+import { removePostgres, type StartLog, startPostgres } from './postgres.ts'
 import { findTemporalCli } from './temporal-cli.ts'
-import { startTemporal } from './temporal-server.ts'
+import { endLeftTemporal, startTemporal } from './temporal-server.ts'
 
 const POSTGRES_PORT = 54329
 const TEMPORAL_PORT = 7233
@@ -24,16 +26,19 @@ export interface Embedded {
 export async function startEmbedded({
   dataDir,
   log,
+  lock: given,
   codecEndpoint,
   env = process.env,
 }: {
   dataDir: string
   log: StartLog
+  /** Of the directory, where the caller holds it already; it is released at the stop. */
+  lock?: Lock | undefined
   /** Where the Temporal UI has payloads decoded; asked for once this directory is ours. */
   codecEndpoint?: () => string
   env?: NodeJS.ProcessEnv
 }): Promise<Embedded> {
-  const lock = acquireLock(dataDir)
+  const lock = given ?? acquireLock(dataDir)
   const stops: (() => Promise<void>)[] = []
   const stop = async () => {
     for (const each of stops.splice(0).reverse()) await each()
@@ -72,6 +77,15 @@ export async function startEmbedded({
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** Ends servers that an earlier run left behind and removes all that the directory holds, except the lock that the caller has. */
+export async function clearEmbedded(dataDir: string, log: StartLog): Promise<void> {
+  await endLeftTemporal(dataDir, log)
+  await removePostgres(dataDir, log)
+  for (const name of readdirSync(dataDir)) {
+    if (name !== LOCK_FILE) rmSync(path.join(dataDir, name), { recursive: true, force: true })
   }
 }
 

@@ -3,6 +3,8 @@ import path from 'node:path'
 import { AppError } from '../../domain/errors.ts'
 import { commandLine } from './processes.ts'
 
+export const LOCK_FILE = 'lock'
+
 interface LockContent {
   pid: number
   /** Start of the process in clock ticks, where the system tells it: a reused pid is somebody else. */
@@ -19,7 +21,7 @@ export interface Lock {
 /** One instance per data directory. Throws embedded_already_running with the pid and addresses of the first. */
 export function acquireLock(dataDir: string): Lock {
   mkdirSync(dataDir, { recursive: true, mode: 0o755 })
-  const file = path.join(dataDir, 'lock')
+  const file = path.join(dataDir, LOCK_FILE)
   const mine: LockContent = { pid: process.pid, startedAt: startOf(process.pid), urls: {} }
   for (let attempt = 0; ; attempt += 1) {
     // A link is made whole or not at all: nobody reads half a lock.

@@ -70,7 +70,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const { dataDir, log } = options
   const runAs = serverUser()
   const binaries = await executableBinaries(runAs)
-  const home = clusterHome(path.join(dataDir, 'postgres'), runAs, log)
+  const home = clusterHome(dataDir, runAs, log)
   const cluster = path.join(home, 'cluster')
   const password = passwordIn(home)
   await endOrphan(cluster, log)
@@ -189,12 +189,25 @@ async function executableBinaries(runAs: { uid?: number }): Promise<Binaries> {
   return { initdb: path.join(copy, 'bin/initdb'), postgres: path.join(copy, 'bin/postgres') }
 }
 
-/** Where the cluster lies: in the data directory, or beside it where the server's user cannot get in. */
-function clusterHome(wanted: string, runAs: { uid?: number; gid?: number }, log: StartLog): string {
+/** Where everything of PostgreSQL lies: in the data directory, or beside it where the server's user cannot get in. */
+export function postgresHome(dataDir: string, runAs: { uid?: number } = serverUser()): string {
+  const wanted = path.join(dataDir, 'postgres')
   mkdirSync(wanted, { recursive: true })
-  let home = wanted
-  if (runAs.uid !== undefined && !passable(wanted)) {
-    home = path.join('/var/tmp', `openirm-${createHash('sha256').update(wanted).digest('hex').slice(0, 12)}`)
+  if (runAs.uid === undefined || passable(wanted)) return wanted
+  return path.join('/var/tmp', `openirm-${createHash('sha256').update(wanted).digest('hex').slice(0, 12)}`)
+}
+
+/** Ends a server that an earlier run left behind, and removes its cluster. */
+export async function removePostgres(dataDir: string, log: StartLog): Promise<void> {
+  const home = postgresHome(dataDir)
+  await endOrphan(path.join(home, 'cluster'), log)
+  rmSync(home, { recursive: true, force: true })
+}
+
+function clusterHome(dataDir: string, runAs: { uid?: number; gid?: number }, log: StartLog): string {
+  const home = postgresHome(dataDir, runAs)
+  const wanted = path.join(dataDir, 'postgres')
+  if (home !== wanted) {
     mkdirSync(home, { recursive: true })
     log.info(`PostgreSQL's user cannot enter ${wanted}; the cluster is kept in ${home}`)
   }

@@ -34,11 +34,9 @@ const STOP_GRACE_MS = 10_000
 
 /** Starts Temporal's development server with its UI over a file of its own, ending one that an earlier run left behind. */
 export async function startTemporal(options: TemporalOptions): Promise<RunningTemporal> {
-  const home = path.join(options.dataDir, 'temporal')
+  const { home, database, pidFile } = placesIn(options.dataDir)
   mkdirSync(home, { recursive: true, mode: 0o700 })
-  const database = path.join(home, 'temporal.db')
-  const pidFile = path.join(home, 'pid')
-  await endOrphan(pidFile, database, options.log)
+  await endLeftTemporal(options.dataDir, options.log)
 
   const { port, preferredTaken } = await freePort(options.preferredPort)
   const ui = await freePort(options.preferredUiPort)
@@ -109,7 +107,14 @@ async function answers(address: string): Promise<boolean> {
   }
 }
 
-async function endOrphan(pidFile: string, database: string, log: StartLog): Promise<void> {
+function placesIn(dataDir: string) {
+  const home = path.join(dataDir, 'temporal')
+  return { home, database: path.join(home, 'temporal.db'), pidFile: path.join(home, 'pid') }
+}
+
+/** Ends a server that an earlier run left behind. A reused pid is left alone. */
+export async function endLeftTemporal(dataDir: string, log: StartLog): Promise<void> {
+  const { database, pidFile } = placesIn(dataDir)
   if (!existsSync(pidFile)) return
   const pid = Number(readFileSync(pidFile, 'utf8'))
   if (pid > 0 && commandLine(pid)?.includes(database)) {

@@ -50,6 +50,12 @@ const SCENARIO_HEADER = [
 type Column = (typeof SCENARIO_HEADER)[number]
 type Row = Partial<Record<Column, string>>
 const REVIEW_COLUMNS = { person: 'EmailAddress', effectiveDate: 'EffectiveDate', remarks: 'Remarks', rating: 'Rating' }
+/** The scenario that the HR system names anew one day, and the mapping that knows it then. */
+export const RENAMED_SCENARIO = {
+  scenario: 'performance_review',
+  identifierValue: 'Talent review',
+  columns: REVIEW_COLUMNS,
+} as const
 const SCENARIO_CONFIG: HrFile['scenarioConfig'] = {
   identifierColumn: 'HRScenario',
   scenarios: [
@@ -208,6 +214,7 @@ function bystanders(world: World): Person[] {
 function brokenRows(world: World): HrFile {
   const good = bystanders(world).slice(11, 15)
   const date = `${new Date(world.calendar.from.getTime() + 22 * DAY_MS).toISOString().slice(0, 10)}T08:30:00Z`
+  const earlier = `${new Date(world.calendar.from.getTime() + 15 * DAY_MS).toISOString().slice(0, 10)}T08:30:00Z`
   const review = (person: Person): Row => ({
     HRScenario: 'Performance review',
     EmailAddress: person.address,
@@ -223,7 +230,7 @@ function brokenRows(world: World): HrFile {
     [line(second, ';')],
     [line({ ...third, EmailAddress: '' }, ';'), 'required_cell_empty'],
     [line({ ...third, EffectiveDate: '' }, ';'), 'required_cell_empty'],
-    [line({ ...third, HRScenario: 'Sabbatical' }, ';'), 'scenario_unknown'],
+    [line({ ...third, HRScenario: RENAMED_SCENARIO.identifierValue, EffectiveDate: earlier }, ';'), 'scenario_unknown'],
     [line({ ...third, EmailAddress: 'nobody at all' }, ';'), 'identifier_invalid'],
     [line({ ...third, Rating: 'a rating of more than twenty-five letters' }, ';'), 'value_too_long'],
     [`${line(third, ';')};;left over`, 'column_count'],

@@ -1,13 +1,14 @@
 import { AppError } from '../../domain/errors.ts'
 import { calendarOf, castOf, PEOPLE_AT_LEAST, WEEKS_AT_LEAST } from './cast.ts'
 import type { World } from './drafts.ts'
-import { type HrFile, hrFilesOf } from './hr-files.ts'
+import { type HrFile, hrFilesOf, RENAMED_SCENARIO } from './hr-files.ts'
 import { isLeaver } from './peaks.ts'
 import { MAIL_DOMAIN, type Person, personAt, personalStringsOf, type Role } from './people.ts'
 import { hashOf } from './random.ts'
 import { type Balance, type TrailObject, trailBalance, trailObjects } from './trail.ts'
 
 export type { Balance, HrFile, Person, Role, TrailObject }
+export { RENAMED_SCENARIO }
 
 export interface OrganisationOptions {
   /** Any whole number or text; the same one always gives the same bytes. */
