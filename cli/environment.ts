@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { loadClientConnectConfig } from '@temporalio/envconfig'
 import { createDatabase, createPool, type Database } from '../db/connection.ts'
 import { AppError } from '../domain/errors.ts'
+import { checkDatabase, checkSchema } from './checks.ts'
 import type { PlatformAddresses } from './platform.ts'
 
 /**
@@ -34,17 +36,34 @@ export function required(name: string, env: NodeJS.ProcessEnv = process.env): st
   return value
 }
 
-/** The servers of `serve` and `work`; unlike `up`, these start none. */
-export const ownServers = (): PlatformAddresses => ({
-  databaseUrl: required('DATABASE_URL'),
-  temporalAddress: required('TEMPORAL_ADDRESS'),
-  ...(process.env['TEMPORAL_NAMESPACE'] ? { namespace: process.env['TEMPORAL_NAMESPACE'] } : {}),
-})
+/** A Temporal server by the variables that all of Temporal's tools read: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS_… */
+export function ownTemporal(): Pick<PlatformAddresses, 'temporalAddress' | 'namespace' | 'temporalAccess'> {
+  const temporalAddress = required('TEMPORAL_ADDRESS')
+  const apiKey = setting('TEMPORAL_API_KEY')
+  const { connectionOptions, namespace } = loadClientConnectConfig({
+    disableFile: true,
+    overrideEnvVars: { ...(process.env as Record<string, string>), ...(apiKey ? { TEMPORAL_API_KEY: apiKey } : {}) },
+  })
+  const { tls } = connectionOptions
+  return {
+    temporalAddress,
+    ...(namespace ? { namespace } : {}),
+    temporalAccess: { ...(tls === undefined ? {} : { tls }), ...(apiKey === undefined ? {} : { apiKey }) },
+  }
+}
 
-/** Runs commands that need the database alone. */
-export async function withDatabase(work: (db: Database) => Promise<void>): Promise<void> {
+/** The servers of `serve` and `work`; unlike `up`, these start none. */
+export const ownServers = (): PlatformAddresses => ({ databaseUrl: required('DATABASE_URL'), ...ownTemporal() })
+
+/** Runs commands that need the database alone; its schema has to be that of this version unless told otherwise. */
+export async function withDatabase(
+  work: (db: Database) => Promise<void>,
+  { anySchema = false }: { anySchema?: boolean } = {},
+): Promise<void> {
   const db = createDatabase(createPool(required('DATABASE_URL'), { max: 2 }))
   try {
+    await checkDatabase(db)
+    if (!anySchema) await checkSchema(db)
     await work(db)
   } finally {
     await db.destroy()

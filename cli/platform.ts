@@ -1,6 +1,6 @@
 import os from 'node:os'
 import path from 'node:path'
-import { Client, Connection } from '@temporalio/client'
+import { Client, Connection, type ConnectionOptions } from '@temporalio/client'
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
 import { destination, pino } from 'pino'
 import type { Deps } from '../activities/deps.ts'
@@ -10,7 +10,9 @@ import { createDatabase, createPool } from '../db/connection.ts'
 import type { KeyRing } from '../db/keyring.ts'
 import { Spool } from '../db/spool.ts'
 import { Vault } from '../db/vault.ts'
+import { AppError } from '../domain/errors.ts'
 import { type Queue, startWorkers } from '../worker/worker.ts'
+import { checkInstallation, TEMPORAL_FIX } from './checks.ts'
 
 /** Where this installation keeps its data, keys and spool. */
 export const dataDirectory = (env = process.env): string => path.resolve(env['OPENIRM_DATA_DIR'] ?? '.openirm')
@@ -22,12 +24,16 @@ export interface PlatformAddresses {
   databaseUrl: string
   temporalAddress: string
   namespace?: string
+  /** How a Temporal server that is not on this machine is spoken to. */
+  temporalAccess?: Pick<ConnectionOptions, 'tls'> & { apiKey?: string }
   /** Base of links to this platform; OPENIRM_PUBLIC_URL goes first. */
   publicUrl?: string
 }
 
 export interface Platform extends AsyncDisposable {
   deps: Deps
+  /** Throws what keeps this installation from being served, with its way out. */
+  check(): Promise<void>
   /** Serves queues until stopped; settles when the workers have ended. */
   work(queues?: readonly Queue[]): Promise<{ done: Promise<void>; stop(): Promise<void> }>
 }
@@ -55,7 +61,8 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     onIdleError: () => log.warn('a database connection was lost'),
   })
   const vault = new Vault(ring)
-  const connection = await Connection.connect({ address: addresses.temporalAddress })
+  const access = { address: addresses.temporalAddress, ...addresses.temporalAccess }
+  const connection = await connected(() => Connection.connect(access))
   const deps: Deps = {
     db: createDatabase(pool),
     databaseUrl: addresses.databaseUrl,
@@ -70,14 +77,26 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     allowPrivateAddresses: env['OPENIRM_ALLOW_PRIVATE_ADDRESSES'] === 'true',
     maxFileBytes: Number(env['OPENIRM_MAX_FILE_BYTES'] ?? MAX_FILE_BYTES),
   }
-  const native = await NativeConnection.connect({ address: addresses.temporalAddress })
+  const native = await connected(() => NativeConnection.connect(access))
   return {
     deps,
+    check: () => checkInstallation(deps.db, deps.temporal, vault),
     work: (queues) => startWorkers(deps, { connection: native, namespace, ring, ...(queues ? { queues } : {}) }),
     async [Symbol.asyncDispose]() {
       await native.close()
       await connection.close()
       await deps.db.destroy()
     },
+  }
+}
+
+export async function connected<C>(connect: () => Promise<C>): Promise<C> {
+  try {
+    return await connect()
+  } catch (cause) {
+    throw new AppError('temporal_unavailable', 'Temporal cannot be reached', {
+      cause,
+      fix: TEMPORAL_FIX,
+    })
   }
 }

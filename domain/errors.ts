@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   precondition_required: { status: 428, retry: 'never' },
   rate_limited: { status: 429, retry: 'later' },
   request_in_progress: { status: 409, retry: 'later' },
+  schema_mismatch: { status: 500, retry: 'never' },
   sealed_value_damaged: { status: 500, retry: 'never' },
   setting_missing: { status: 500, retry: 'never' },
   settings_invalid: { status: 422, retry: 'never' },
@@ -53,6 +54,7 @@ export const ERROR_CODES = {
   source_throttled: { status: 503, retry: 'later' },
   state_conflict: { status: 409, retry: 'never' },
   temporal_unavailable: { status: 503, retry: 'later' },
+  temporal_unprepared: { status: 500, retry: 'never' },
   timeout: { status: 504, retry: 'later' },
   unauthenticated: { status: 401, retry: 'never' },
 } as const satisfies Record<string, { status: number; retry: 'never' | 'later' }>

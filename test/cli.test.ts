@@ -10,7 +10,7 @@ import { openirm, type Ran } from './harness/openirm.ts'
 let t: Api
 let operator: Caller
 let folder: string
-const TIMEOUT = 90_000
+const TIMEOUT = 180_000
 
 const HEADER = 'Email,Notice,LastDay'
 const row = (who: string, notice = '2026-03-02T09:00:00Z'): string =>

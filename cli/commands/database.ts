@@ -3,6 +3,7 @@ import type { Database } from '../../db/connection.ts'
 import { migrate } from '../../db/migrate.ts'
 import { type Verification, verifyAudit, verifyExports, verifyImports, verifyReceipts } from '../../db/verify.ts'
 import { AppError } from '../../domain/errors.ts'
+import { loadIndicators, syncIndicators } from '../../policies/load.ts'
 import { withDatabase } from '../environment.ts'
 import { say } from '../terminal.ts'
 
@@ -18,12 +19,17 @@ export const VERIFICATIONS: Record<string, (db: Database) => Promise<Verificatio
 export function addDatabase(program: Command): void {
   program
     .command('migrate')
-    .description('bring the schema of DATABASE_URL up to date')
+    .description('bring the schema of DATABASE_URL and its indicators up to date')
     .action(() =>
-      withDatabase(async (db) => {
-        const applied = await migrate(db)
-        say(applied.length === 0 ? 'the schema is up to date' : applied.join('\n'))
-      }),
+      withDatabase(
+        async (db) => {
+          const applied = await migrate(db)
+          say(applied.length === 0 ? 'the schema is up to date' : applied.join('\n'))
+          const added = await syncIndicators(db, loadIndicators(process.env['OPENIRM_INDICATORS_DIR']).values())
+          if (added.length > 0) say(`indicators: ${added.join(', ')}`)
+        },
+        { anySchema: true },
+      ),
     )
 
   program

@@ -1,5 +1,7 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import path from 'node:path'
+import { eventually } from './world.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 
@@ -9,11 +11,17 @@ export interface Ran {
   err: string
 }
 
-/** Runs the `openirm` command in a process of its own, as a person does, until it ends. */
-export function openirm(
-  args: readonly string[],
-  { env = {}, stdin = '' }: { env?: Record<string, string>; stdin?: string | Buffer } = {},
-): Promise<Ran> {
+export interface Running {
+  child: ChildProcess
+  ran: Ran
+  /** Settles once the pattern stands in the output; throws what was said when the process ends before. */
+  said(pattern: RegExp): Promise<RegExpExecArray>
+  /** Asks it to stop, as an orchestrator does, and waits for its end. */
+  stop(): Promise<Ran>
+}
+
+/** Starts the `openirm` command in a process of its own. Servers of the caller's environment are not passed on. */
+export function startOpenirm(args: readonly string[], env: Record<string, string> = {}): Running {
   const { DATABASE_URL: _, TEMPORAL_ADDRESS: __, ...inherited } = process.env
   const child = spawn(process.execPath, ['--import', 'tsx', 'cli/openirm.ts', ...args], {
     cwd: root,
@@ -26,11 +34,38 @@ export function openirm(
   child.stderr.on('data', (text) => {
     ran.err += text
   })
-  // A command that ends without reading leaves nobody to write to.
-  child.stdin.on('error', () => {})
-  child.stdin.end(stdin)
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ ...ran, code }))
+  child.once('close', (code) => {
+    ran.code = code
   })
+  return {
+    child,
+    ran,
+    async said(pattern) {
+      const found = await eventually(async () => pattern.exec(ran.out), {
+        until: (match) => match !== null || ran.code !== null,
+        timeoutMs: 60_000,
+      })
+      if (found === null) throw new Error(`it did not say ${pattern}: ${ran.out}${ran.err}`)
+      return found
+    },
+    async stop() {
+      child.kill('SIGTERM')
+      if (ran.code === null) await once(child, 'close')
+      return ran
+    },
+  }
+}
+
+/** Runs the command until it ends by itself. */
+export async function openirm(
+  args: readonly string[],
+  { env = {}, stdin = '' }: { env?: Record<string, string>; stdin?: string | Buffer } = {},
+): Promise<Ran> {
+  const { child, ran } = startOpenirm(args, env)
+  const ended = once(child, 'close')
+  // A command that ends without reading leaves nobody to write to.
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(stdin)
+  await ended
+  return ran
 }
