@@ -2,4 +2,7 @@
 
 export { amazonS3 } from './amazon-s3/connector.ts'
 export { customFile } from './custom-file/connector.ts'
+export { epic } from './epic/connector.ts'
+export { healthcare } from './healthcare/connector.ts'
 export { hr } from './hr/connector.ts'
+export { physicalBadging } from './physical-badging/connector.ts'

@@ -64,7 +64,8 @@ export function stagingLine(vault: Vault, connectorId: string, staged: StagedAct
     activity.actorKind,
     staged.containerId,
     activity.object === undefined ? null : objectKey(vault, activity.container, activity.object),
-    extensionOf(activity.object),
+    // A touched record's object is its number, not a file: what follows a dot in it is no extension.
+    activity.subject === undefined ? extensionOf(activity.object) : null,
     UINT53(activity.sizeBytes),
     activity.itemCount === undefined ? null : Math.min(activity.itemCount, INT32_MAX),
     activity.originIp,

@@ -12,19 +12,19 @@ const LOCAL: Record<
   { pattern: RegExp; order: readonly ['y' | 'm' | 'd', 'y' | 'm' | 'd', 'y' | 'm' | 'd'] }
 > = {
   'DD.MM.YYYY': {
-    pattern: /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    pattern: /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AP])\.?M\.?)?)?$/i,
     order: ['d', 'm', 'y'],
   },
   'DD/MM/YYYY': {
-    pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AP])\.?M\.?)?)?$/i,
     order: ['d', 'm', 'y'],
   },
   'MM/DD/YYYY': {
-    pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    pattern: /^(\d{1,2})\/(\d{1,2})\/(\d{4})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AP])\.?M\.?)?)?$/i,
     order: ['m', 'd', 'y'],
   },
   'YYYY/MM/DD': {
-    pattern: /^(\d{4})\/(\d{1,2})\/(\d{1,2})(?:\s+(\d{1,2}):(\d{2})(?::(\d{2}))?)?$/,
+    pattern: /^(\d{4})\/(\d{1,2})\/(\d{1,2})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AP])\.?M\.?)?)?$/i,
     order: ['y', 'm', 'd'],
   },
 }
@@ -83,12 +83,20 @@ function localParts(text: string, format: Exclude<DateFormat, 'iso'>): Parts | n
     m: number
     d: number
   }
-  const [hour, minute, second] = [found[4], found[5], found[6]].map((part) => Number(part ?? 0)) as [
+  const [clock, minute, second] = [found[4], found[5], found[6]].map((part) => Number(part ?? 0)) as [
     number,
     number,
     number,
   ]
-  return { ...day, hour, minute, second, ms: 0, offset: undefined }
+  const hour = hourOf(clock, found[7])
+  return hour === null ? null : { ...day, hour, minute, second, ms: 0, offset: undefined }
+}
+
+/** Of 24 hours, from a clock of 12 where the text says which half of the day; null for an hour that no clock shows. */
+function hourOf(clock: number, half: string | undefined): number | null {
+  if (half === undefined) return clock
+  if (clock < 1 || clock > 12) return null
+  return (clock % 12) + (half.toLowerCase() === 'p' ? 12 : 0)
 }
 
 function offsetMs(offset: string): number {

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest'
+import { type DateFormat, parseDate } from './dates.ts'
+
+const read = (text: string, format: DateFormat = 'iso', zone = 'UTC') =>
+  parseDate(text, format, zone)?.at.toISOString() ?? null
+
+test('local dates may have a clock of twelve hours', () => {
+  const us = (text: string) => read(text, 'MM/DD/YYYY', 'America/Chicago')
+  expect(us('3/1/2026 2:15:09 PM')).toBe('2026-03-01T20:15:09.000Z')
+  expect(us('03/01/2026 12:05 am')).toBe('2026-03-01T06:05:00.000Z')
+  expect(us('03/01/2026, 12:05 P.M.')).toBe('2026-03-01T18:05:00.000Z')
+  expect(us('03/01/2026 14:05')).toBe('2026-03-01T20:05:00.000Z')
+  for (const wrong of ['3/1/2026 0:15 AM', '3/1/2026 13:15 PM', '3/1/2026 2:15 XM', '13/1/2026 2:15 PM'])
+    expect(us(wrong), wrong).toBeNull()
+})
+
+test('ISO dates keep milliseconds of any fraction and know a day that does not exist', () => {
+  expect(read('2026-04-23T15:18:02.4675041+05:30')).toBe('2026-04-23T09:48:02.467Z')
+  expect(read('2026-04-23 15:18:02')).toBe('2026-04-23T15:18:02.000Z')
+  expect(read('2026-02-29')).toBeNull()
+  for (const wrong of ['0000-01-01', '9999-12-31', '2026-01-01T24:00:00Z', '2026-01-01T10:00:60Z', ''])
+    expect(read(wrong), wrong).toBeNull()
+})
