@@ -1376,7 +1376,7 @@ export interface components {
             temporal: "reachable" | "unreachable";
         };
         /** @enum {string} */
-        ConnectorKindId: "amazon-s3" | "custom-file" | "hr";
+        ConnectorKindId: "amazon-s3" | "custom-file" | "epic" | "healthcare" | "hr" | "physical-badging";
         ConnectorKindSummary: {
             id: components["schemas"]["ConnectorKindId"];
             title: string;
