@@ -41,7 +41,7 @@ export const recordDecision =
         .where('approval_id', '=', input.approvalId)
         .where('staff_id', '=', input.staffId)
         .executeTakeFirst()
-      if (earlier?.cause_key === input.causeKey) return resultOf(tx, input.approvalId)
+      if (earlier?.cause_key === input.causeKey) return firstAnswer(tx, input)
       // The rules stand in the database too; here they get their words.
       if (approval.requested_by === input.staffId)
         throw new AppError('approval_self_decision', 'the requester may not decide')
@@ -75,6 +75,23 @@ export const recordDecision =
       })
       return result
     })
+
+/** What was answered when this person decided: the audit entry of the decision holds it. */
+async function firstAnswer(
+  tx: Connection,
+  { approvalId, staffId }: { approvalId: string; staffId: string },
+): Promise<ApprovalResult> {
+  const { detail } = await tx
+    .selectFrom('audit_entry')
+    .select('detail')
+    .where('subject_kind', '=', 'approval')
+    .where('subject_id', '=', approvalId)
+    .where('staff_id', '=', staffId)
+    .where('action', 'in', ['approval.approved', 'approval.rejected'])
+    .executeTakeFirstOrThrow()
+  const { state, approvals, quorum } = detail as unknown as ApprovalResult
+  return { approvalId, state, approvals, quorum }
+}
 
 /** Ends a pending approval without a decision; one that is closed stays as it is. */
 export const endApproval =
@@ -125,8 +142,23 @@ export const remindApprovers =
       })
     })
 
+export interface StoredApproval {
+  result: ApprovalResult
+  /** Who decided, and under which key. */
+  decided: [staffId: string, causeKey: string][]
+}
+
 /** The state as stored, for a workflow that starts anew. */
 export const readApproval =
   (deps: Deps) =>
-  ({ approvalId }: { approvalId: string }): Promise<ApprovalResult> =>
-    deps.db.transaction().execute((tx) => resultOf(tx, approvalId))
+  ({ approvalId }: { approvalId: string }): Promise<StoredApproval> =>
+    deps.db.transaction().execute(async (tx) => {
+      const result = await resultOf(tx, approvalId)
+      const decisions = await tx
+        .selectFrom('approval_decision')
+        .select(['staff_id', 'cause_key'])
+        .where('approval_id', '=', approvalId)
+        .orderBy('decided_at')
+        .execute()
+      return { result, decided: decisions.map((row) => [row.staff_id, row.cause_key]) }
+    })

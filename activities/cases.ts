@@ -16,6 +16,8 @@ export interface CaseChange extends HumanInput {
 }
 export interface CaseChanged extends CaseResult {
   destinations: string[]
+  /** Alerts that were resolved with the case. */
+  alertIds: string[]
 }
 
 async function lockCase(tx: Connection, caseId: string) {
@@ -24,9 +26,28 @@ async function lockCase(tx: Connection, caseId: string) {
   return row
 }
 
+/** What was answered when this person did this: the audit entry of the act holds it. Null when it was not done yet. */
+export async function answeredCase(
+  db: Connection,
+  caseId: string,
+  { staffId, causeKey }: HumanInput,
+): Promise<CaseChanged | null> {
+  const done = await db
+    .selectFrom('audit_entry')
+    .select('detail')
+    .where('subject_kind', '=', 'case')
+    .where('subject_id', '=', caseId)
+    .where('staff_id', '=', staffId)
+    .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
+    .executeTakeFirst()
+  if (!done) return null
+  const { state, revision } = done.detail as unknown as CaseResult
+  return { caseId, state, revision, destinations: [], alertIds: [] }
+}
+
 /**
- * Books a change of a case. Resolving closes its alerts, each with a version of its own, in the same transaction. A
- * repeated cause finds its audit entry and changes nothing.
+ * Books a change of a case. Resolving closes its alerts, each with a version of its own, in the same transaction. The
+ * same act again finds its audit entry, changes nothing and gets its first answer.
  */
 export const changeCase =
   (deps: Deps) =>
@@ -34,18 +55,13 @@ export const changeCase =
     deps.db.transaction().execute(async (tx) => {
       const { caseId, staffId, causeKey, change } = input
       const before = await lockCase(tx, caseId)
-      const done = await tx
-        .selectFrom('audit_entry')
-        .select('seq')
-        .where('subject_kind', '=', 'case')
-        .where('subject_id', '=', caseId)
-        .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
-        .executeTakeFirst()
-      if (done)
-        return { caseId, state: before.state as CaseResult['state'], revision: before.revision, destinations: [] }
+      const answered = await answeredCase(tx, caseId, input)
+      if (answered) return answered
       if (before.state !== 'active') throw new AppError('state_conflict', `the case is ${before.state}`)
 
       const destinations = new Set<string>()
+      const alertIds: string[] = []
+      const state: CaseResult['state'] = change === 'resolve' ? 'resolved' : 'active'
       const revision = before.revision + 1
       if (change === 'assign') {
         await tx
@@ -79,6 +95,7 @@ export const changeCase =
             publicUrl: deps.publicUrl,
           })
           for (const destination of changed.destinations) destinations.add(destination)
+          alertIds.push(id)
         }
       }
       await appendAudit(tx, {
@@ -88,12 +105,14 @@ export const changeCase =
         subjectId: caseId,
         detail: {
           cause_key: causeKey,
+          state,
+          revision,
           ...(input.commentId ? { comment_id: input.commentId } : {}),
           ...(input.resolution ? { resolution: input.resolution } : {}),
           ...(change === 'assign' ? { assignee_id: input.assigneeId ?? null } : {}),
         },
       })
-      return { caseId, state: change === 'resolve' ? 'resolved' : 'active', revision, destinations: [...destinations] }
+      return { caseId, state, revision, destinations: [...destinations], alertIds }
     })
 
 const CHANGED = { assign: 'case.assigned', note: 'case.noted', resolve: 'case.resolved' } as const

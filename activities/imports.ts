@@ -1,10 +1,9 @@
-import { createReadStream, type Dirent, promises as fs } from 'node:fs'
-import path from 'node:path'
 import { v5 as uuidFrom } from 'uuid'
 import type { Page } from '../connectors/connector.ts'
 import { appendAudit } from '../db/audit.ts'
+import { mayImport, type PauseReason } from '../db/connectors.ts'
 import { ImportSession } from '../db/import-session.ts'
-import { closeImport, openFileImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
+import { closeImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
 import { isFileNeeded } from '../db/setups.ts'
 import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
@@ -12,6 +11,7 @@ import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import type { ImportBalance } from '../domain/processes.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
+import { takeArrivals } from './importing/arrivals.ts'
 import { cutIntoChunks } from './importing/drafts.ts'
 import { mergeChunk } from './importing/merge.ts'
 import { prepareChunk } from './importing/prepare.ts'
@@ -19,8 +19,6 @@ import { redrivePages } from './importing/redrive.ts'
 
 /** Namespace of import ids that are made from a workflow run. */
 const RUN_NAMESPACE = '6f1c2c52-5f0a-4b8e-9a41-0f5d3a6c7b10'
-/** A file that changed within this time is still being written and is left alone. */
-export const SETTLE_MS = 2_000
 
 export interface BeginImportsInput {
   connectorId: string
@@ -31,13 +29,13 @@ export interface BeginImportsInput {
 
 /**
  * The imports that a scheduled run has to do: one for a pull connector, one per new file of a drop folder. None for a
- * connector that is not active, which a Schedule that was just paused may still start.
+ * connector that may not import, which a Schedule that was just paused may still start.
  */
 export const beginImports =
   (deps: Deps) =>
   async ({ connectorId, runId, nominalAt }: BeginImportsInput): Promise<string[]> => {
     const connector = await deps.db.selectFrom('connector').selectAll().where('id', '=', connectorId).executeTakeFirst()
-    if (connector?.state !== 'active') return []
+    if (!connector || !mayImport(connector)) return []
     const { definition, config } = await configuredConnector(deps.db, deps.vault, connector)
     if (definition.delivery === 'pull') {
       const id = uuidFrom(runId, RUN_NAMESPACE)
@@ -52,57 +50,6 @@ export const beginImports =
     const folder = (config as { dropFolder?: string }).dropFolder
     return folder === undefined ? [] : takeArrivals(deps, connectorId, folder, new Date(nominalAt))
   }
-
-/** Takes the settled files of a drop folder into the spool; the files themselves are left where they are. */
-async function takeArrivals(deps: Deps, connectorId: string, folder: string, nominalAt: Date): Promise<string[]> {
-  let entries: Dirent[]
-  try {
-    entries = await fs.readdir(folder, { withFileTypes: true })
-  } catch (cause) {
-    throw new AppError('connector_unreachable', 'the drop folder cannot be read', {
-      cause,
-      fix: 'Create the folder, or let the worker read it.',
-    })
-  }
-  const importIds: string[] = []
-  for (const entry of entries
-    .filter((each) => each.isFile() && !each.name.startsWith('.'))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const file = path.join(folder, entry.name)
-    const { size, mtimeMs } = await fs.stat(file)
-    if (Date.now() - mtimeMs < SETTLE_MS) continue
-    const key = `file/${entry.name}/${size}/${mtimeMs}`
-    if ((await seenKeys(deps.db, deps.vault, connectorId, [key])).size > 0) continue
-    const { sha256, bytes } = await deps.spool.put(createReadStream(file), deps.maxFileBytes)
-    const after = await fs.stat(file)
-    if (after.size !== size || after.mtimeMs !== mtimeMs) continue
-    await deps.db.transaction().execute(async (tx) => {
-      const opened = await openFileImport(tx, deps.vault, {
-        connectorId,
-        source: 'drop_folder',
-        sha256,
-        bytes,
-        fileName: entry.name,
-        nominalAt,
-      })
-      await tx
-        .insertInto('seen_key')
-        .values({ connector_id: connectorId, key_hash: deps.vault.lookupKey(`seen/${connectorId}`, key) })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute()
-      if (!opened.repeated) importIds.push(opened.importId)
-    })
-  }
-  // A run that died after it took a file finds the import still open.
-  const waiting = await deps.db
-    .selectFrom('import')
-    .select('id')
-    .where('connector_id', '=', connectorId)
-    .where('source', '=', 'drop_folder')
-    .where('state', '=', 'running')
-    .execute()
-  return [...new Set([...importIds, ...waiting.map(({ id }) => id)])]
-}
 
 /** Heartbeat of a running import. */
 export interface ImportProgress {
@@ -219,10 +166,16 @@ export interface FinishImportInput {
   fix?: string | null
 }
 
+export interface FinishedImport {
+  balance: ImportBalance
+  /** What came, or what failed, may have changed which conditions hold. */
+  recheck: boolean
+}
+
 /** Closes the import, drops its file from the spool and writes the audit entry. */
 export const finishImport =
   (deps: Deps) =>
-  async ({ importId, outcome, code, detail, fix }: FinishImportInput): Promise<ImportBalance> => {
+  async ({ importId, outcome, code, detail, fix }: FinishImportInput): Promise<FinishedImport> => {
     const row = await readImport(deps.db, importId)
     await deps.db.transaction().execute(async (tx) => {
       const known: ErrorCode = code !== undefined && code in ERROR_CODES ? (code as ErrorCode) : 'internal'
@@ -261,5 +214,6 @@ export const finishImport =
     // Another connector's import or an open set-up may wait for the same bytes.
     if (row.body_sha256 !== null && !(await isFileNeeded(deps.db, row.body_sha256)))
       await deps.spool.drop(row.body_sha256)
-    return balanceOf(row)
+    const pausedByCheck = (row.pause_reason as PauseReason | null)?.by === 'prerequisite'
+    return { balance: balanceOf(row), recheck: outcome === 'failed' || (outcome === 'completed' && pausedByCheck) }
   }

@@ -6,11 +6,19 @@ import { buildRollups, evaluatePolicy } from './evaluation.ts'
 import { drainDestination, resumeDestination, writeManifests } from './exports.ts'
 import { asFailure } from './failure.ts'
 import { type ActivityControls, beginImports, finishImport, runImport } from './imports.ts'
-import { nudgeEvaluations, nudgeExports, openApproval, openCaseWork, openTriage } from './nudges.ts'
+import {
+  nudgeEvaluations,
+  nudgeExports,
+  nudgeTriage,
+  openApproval,
+  openCaseWork,
+  openTriage,
+  startCheck,
+} from './nudges.ts'
 import { checkPrerequisites } from './prerequisites.ts'
 import { reconcileRuns } from './reconcile.ts'
 import { applyConnectorSchedules } from './schedules.ts'
-import { endSetup, performStep, proveSetup } from './setup.ts'
+import { endSetup, performStep, proveSetup, readSetupState } from './setup.ts'
 import { decideAlert, markAttention, readTriage, requestEscalation, settleEscalation } from './triage.ts'
 
 const HEARTBEAT_MS = 5_000
@@ -39,6 +47,7 @@ export const createActivities = (deps: Deps) =>
     beginImports: beginImports(deps),
     importRecords: ({ importId }: { importId: string }) => beating((controls) => runImport(deps, importId, controls)),
     finishImport: finishImport(deps),
+    readSetupState: readSetupState(deps),
     performStep: performStep(deps),
     endSetup: endSetup(deps),
     proveSetup: proveSetup(deps),
@@ -49,6 +58,8 @@ export const createActivities = (deps: Deps) =>
     nudgeEvaluations: nudgeEvaluations(deps),
     nudgeExports: nudgeExports(deps),
     openTriage: openTriage(deps),
+    nudgeTriage: nudgeTriage(deps),
+    startCheck: startCheck(deps),
     openApproval: openApproval(deps),
     openCaseWork: openCaseWork(deps),
     decideAlert: decideAlert(deps),

@@ -1,7 +1,8 @@
 import type { Client } from '@temporalio/client'
+import { readConnector } from '../db/connectors.ts'
 import { type ApprovalInput, SIGNALS } from '../domain/processes.ts'
 import type { Deps } from './deps.ts'
-import { approvalStart, caseStart, evaluationStart, exportStart, triageStart } from './starting.ts'
+import { approvalStart, caseStart, evaluationStart, exportStart, prerequisiteStart, triageStart } from './starting.ts'
 
 /** Starts what is not running; a repeated call finds it running. */
 async function ensure(client: Client, { type, ...options }: ReturnType<typeof triageStart>): Promise<void> {
@@ -16,6 +17,14 @@ async function wake(
 ): Promise<void> {
   await client.workflow.signalWithStart(type, { ...options, signal, signalArgs: [] })
 }
+
+/** Has the prerequisites of a connector checked soon; a check that is under way is enough. */
+export const startCheck =
+  (deps: Deps) =>
+  async ({ connectorId }: { connectorId: string }): Promise<void> => {
+    const { kind } = await readConnector(deps.db, connectorId)
+    await ensure(deps.temporal, prerequisiteStart(connectorId, kind))
+  }
 
 /** Policies with people to look at again. */
 export const nudgeEvaluations = (deps: Deps) => async (): Promise<number> => {
@@ -47,6 +56,13 @@ export const openTriage =
   (deps: Deps) =>
   async ({ alertIds }: { alertIds: readonly string[] }): Promise<void> => {
     for (const alertId of alertIds) await ensure(deps.temporal, triageStart(alertId))
+  }
+
+/** The triages of alerts that changed otherwise than by their own updates; one that is not there is started. */
+export const nudgeTriage =
+  (deps: Deps) =>
+  async ({ alertIds }: { alertIds: readonly string[] }): Promise<void> => {
+    for (const alertId of alertIds) await wake(deps.temporal, triageStart(alertId), SIGNALS.alertChanged)
   }
 
 export const openApproval =

@@ -1,4 +1,5 @@
 import type { ConnectorDefinition, Prerequisite } from '../connectors/connector.ts'
+import { connectorKind } from '../connectors/kinds.ts'
 import type { Connection } from '../db/connection.ts'
 import {
   bookBlindness,
@@ -22,9 +23,9 @@ export const checkPrerequisites =
   async ({ connectorId }: { connectorId: string }): Promise<PrerequisiteCheckResult> => {
     const row = await deps.db.selectFrom('connector').selectAll().where('id', '=', connectorId).executeTakeFirst()
     if (!row || row.state === 'retired') return { met: 0, unmet: 0, unknown: 0, connectorState: row?.state ?? 'gone' }
-    const { definition, config } = await configuredConnector(deps.db, deps.vault, row)
+    const definition = connectorKind(row.kind)
     // A check of the outside runs before any transaction is open.
-    const outcomes = await runChecks(deps, connectorId, definition, config, definition.prerequisites)
+    const outcomes = await allChecks(deps, row, definition)
     const connectorState = await deps.db.transaction().execute(async (tx) => {
       await storePrerequisites(tx, connectorId, outcomes)
       if (row.state === 'draft') return row.state
@@ -34,6 +35,34 @@ export const checkPrerequisites =
     const count = (state: string) => outcomes.filter((outcome) => outcome.state === state).length
     return { met: count('met'), unmet: count('unmet'), unknown: count('unknown'), connectorState }
   }
+
+/** Without settings that open, no condition is met. */
+async function allChecks(
+  deps: Deps,
+  row: { id: string; kind: string; settings: unknown; secret_id: string | null },
+  definition: ConnectorDefinition,
+): Promise<CheckOutcome[]> {
+  try {
+    const { config } = await configuredConnector(deps.db, deps.vault, row)
+    return await runChecks(deps, row.id, definition, config, definition.prerequisites)
+  } catch (error) {
+    if (!isAppError(error) || error.retryable) throw error
+    const detail = `${error.message}. ${error.fix ?? ''}`.trim()
+    return definition.prerequisites.map((check) => ({
+      ...placeOf(definition, check),
+      state: 'unmet',
+      code: error.code,
+      detail,
+      mendedBy: 'admin',
+    }))
+  }
+}
+
+const placeOf = (definition: ConnectorDefinition, { id, anchor, when }: Prerequisite<any>) => ({
+  checkId: id,
+  guide: `${definition.guide}#${anchor}`,
+  mendedBy: when === 'after' ? ('import' as const) : ('admin' as const),
+})
 
 export async function runChecks(
   deps: Deps,
@@ -46,14 +75,14 @@ export async function runChecks(
   const history = await connectorHistory(deps.db, connectorId, now)
   const outcomes: CheckOutcome[] = []
   for (const check of checks) {
-    const guide = `${definition.guide}#${check.anchor}`
+    const place = placeOf(definition, check)
     try {
       const found = await check.check({ config, now, history, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) })
-      outcomes.push({ checkId: check.id, ...found, guide })
+      outcomes.push({ ...place, ...found })
     } catch (error) {
       // A check that cannot be made says nothing about the condition.
       const code = isAppError(error) ? error.code : 'check_failed'
-      outcomes.push({ checkId: check.id, state: 'unknown', code, detail: 'The check itself could not be made.', guide })
+      outcomes.push({ ...place, state: 'unknown', code, detail: 'The check itself could not be made.' })
     }
   }
   return outcomes

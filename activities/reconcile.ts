@@ -1,16 +1,24 @@
+import { sql } from 'kysely'
+import type { Connection } from '../db/connection.ts'
+import { workflowId } from '../domain/processes.ts'
 import type { Deps } from './deps.ts'
-import { nudgeEvaluations, nudgeExports, openApproval, openCaseWork, openTriage } from './nudges.ts'
+import { nudgeEvaluations, nudgeExports, nudgeTriage, openApproval, openCaseWork, openTriage } from './nudges.ts'
 import { alignSchedules, type ScheduleRepairs } from './schedules.ts'
-import { importStart } from './starting.ts'
+import { exportStart, importStart, setupStart } from './starting.ts'
 
 export interface Repairs {
   schedules: ScheduleRepairs
+  setups: number
   triage: number
   approvals: number
+  /** Approvals that closed and whose alert was not told. */
+  untold: number
   cases: number
   imports: number
   evaluations: number
   exports: number
+  /** Destinations with something queued, woken again. */
+  nudged: number
 }
 
 /** An import that somebody started may still be on its way to its workflow. */
@@ -64,39 +72,101 @@ export const reconcileRuns = (deps: Deps) => async (): Promise<Repairs> => {
   const lostCases = cases.filter(({ id }) => !caseRuns.has(`case/${id}`))
   for (const { id } of lostCases) await openCaseWork(deps)({ caseId: id })
 
-  const lostImports = await restartImports(deps, await running('importRun'))
+  const untold = await untoldAlerts(deps.db)
+  await nudgeTriage(deps)({ alertIds: untold })
+
+  const setups = await restartSetups(deps, await running('connectorSetup'))
+  const imports = await restartImports(deps, await running('importRun'))
+  const exports = await restartExports(deps, await running('siemExport'))
   await forgetOld(deps)
   return {
     schedules,
+    setups,
     triage: lostTriage.length,
     approvals: lostApprovals.length,
+    untold: untold.length,
     cases: lostCases.length,
-    imports: lostImports,
+    imports,
     evaluations: await nudgeEvaluations(deps)(),
-    exports: await nudgeExports(deps)({}),
+    exports,
+    nudged: await nudgeExports(deps)({}),
   }
 }
 
-/** Imports whose start was lost between their row and Temporal. */
+/** Open alerts with an approval that closed a while ago and is no part of them yet. */
+async function untoldAlerts(db: Connection): Promise<string[]> {
+  const rows = await db
+    .selectFrom('approval')
+    .innerJoin('alert', 'alert.id', 'approval.alert_id')
+    .select('alert.id')
+    .distinct()
+    .where('alert.state', 'in', ['needs_review', 'confirmed'])
+    .where('approval.closed_at', '<', new Date(Date.now() - STRAY_AFTER_MS))
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('alert_version')
+            .select('version')
+            .whereRef('alert_version.alert_id', '=', 'alert.id')
+            .where('cause_key', '=', sql<string>`'approval/' || approval.id`),
+        ),
+      ),
+    )
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
+async function restartSetups(deps: Deps, runs: ReadonlySet<string>): Promise<number> {
+  const waiting = await deps.db
+    .selectFrom('connector_setup')
+    .innerJoin('connector', 'connector.id', 'connector_setup.connector_id')
+    .select(['connector_setup.id', 'connector_setup.connector_id', 'connector.kind'])
+    .where('connector_setup.state', '=', 'open')
+    .execute()
+  const lost = waiting.filter((row) => !runs.has(workflowId.setup(row.connector_id)))
+  for (const { id, connector_id, kind } of lost)
+    await start(deps, setupStart({ setupId: id, connectorId: connector_id, kind }))
+  return lost.length
+}
+
+/** Every destination has its sender, also one that is stopped: there an operator resumes it. */
+async function restartExports(deps: Deps, runs: ReadonlySet<string>): Promise<number> {
+  const destinations = await deps.db.selectFrom('destination').select('id').where('state', '<>', 'retired').execute()
+  const lost = destinations.filter(({ id }) => !runs.has(workflowId.siemExport(id)))
+  for (const { id } of lost) await start(deps, exportStart(id))
+  return lost.length
+}
+
+async function start(deps: Deps, { type, ...options }: ReturnType<typeof importStart>): Promise<void> {
+  await deps.temporal.workflow.start(type, options)
+}
+
+/**
+ * Imports that nobody works on: their start was lost between their row and Temporal, or their run was ended. The next
+ * scheduled run of a drop folder takes its own.
+ */
 async function restartImports(deps: Deps, runs: ReadonlySet<string>): Promise<number> {
   const stray = await deps.db
     .selectFrom('import')
     .innerJoin('connector', 'connector.id', 'import.connector_id')
     .select(['import.id', 'import.connector_id', 'import.source', 'import.body_sha256', 'connector.kind'])
     .where('import.state', '=', 'running')
-    .where('import.source', 'in', ['request', 'upload', 'cli', 'redrive'])
+    .where('import.source', '<>', 'drop_folder')
     .where('import.started_at', '<', new Date(Date.now() - STRAY_AFTER_MS))
     .execute()
-  const lost = stray.filter((row) => !runs.has(`import/${row.connector_id}/${row.body_sha256 ?? row.id}`))
+  const running = [...runs]
+  const lost = stray.filter((row) => {
+    const run = workflowId.importRun(row.connector_id, row.body_sha256 ?? row.id)
+    // A scheduled run is named by its time: while any goes on, the row may be its.
+    const scheduled = row.source === 'schedule' && running.some((id) => id.startsWith(`import/${row.connector_id}/`))
+    return !runs.has(run) && !scheduled
+  })
   for (const row of lost) {
-    const { type, ...options } = importStart({
-      connectorId: row.connector_id,
-      importId: row.id,
-      run: row.body_sha256 ?? row.id,
-      kind: row.kind,
-      why: row.source,
-    })
-    await deps.temporal.workflow.start(type, options)
+    const run = row.body_sha256 ?? row.id
+    await start(
+      deps,
+      importStart({ connectorId: row.connector_id, importId: row.id, run, kind: row.kind, why: row.source }),
+    )
   }
   return lost.length
 }

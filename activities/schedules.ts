@@ -1,10 +1,11 @@
 import { ScheduleNotFoundError, type ScheduleOptions, ScheduleOverlapPolicy } from '@temporalio/client'
+import { mayImport } from '../db/connectors.ts'
 import { scheduleId } from '../domain/processes.ts'
 import type { Deps } from './deps.ts'
 import { evaluationStart, importStart, prerequisiteStart } from './starting.ts'
 
 /** Imports missed while the platform was away are made up for this far back: one run then reads all that is there. */
-const CATCH_UP = '1 hour'
+const CATCH_UP_MS = 3_600_000
 const PREREQUISITES_EVERY = '1 hour'
 
 type Wanted = { id: string; paused: boolean; options: Omit<ScheduleOptions, 'scheduleId'> }
@@ -28,7 +29,7 @@ function scheduled({ type, args, workflowId, taskQueue, staticSummary, staticDet
 const every = (interval: string | number, action: ReturnType<typeof scheduled>, paused: boolean, note: string) => ({
   spec: { intervals: [{ every: interval as '1 hour' }] },
   action,
-  policies: { overlap: ScheduleOverlapPolicy.BUFFER_ONE, catchupWindow: CATCH_UP as '1 hour', pauseOnFailure: false },
+  policies: { overlap: ScheduleOverlapPolicy.BUFFER_ONE, catchupWindow: CATCH_UP_MS, pauseOnFailure: false },
   state: { paused, note },
 })
 
@@ -41,8 +42,8 @@ export async function wantedSchedules(deps: Deps): Promise<Map<string, Wanted>> 
     .selectAll()
     .where('state', 'in', ['active', 'paused'])
     .execute()
-  for (const { id, kind, state, every_seconds } of connectors) {
-    const paused = state === 'paused'
+  for (const { id, kind, every_seconds, ...connector } of connectors) {
+    const paused = !mayImport(connector)
     const run = importStart({ connectorId: id, run: 'schedule', kind, why: 'scheduled' })
     add(scheduleId.import(id), paused, every(every_seconds * 1000, scheduled(run), paused, `connector ${id}`))
     // A paused connector is still checked: its recovery resumes it.
@@ -91,7 +92,9 @@ export async function alignSchedules(deps: Deps, only?: (id: string) => boolean)
     const current = await handle.describe()
     const interval = current.spec.intervals?.[0]?.every
     const wantedMs = options.spec.intervals?.[0]?.every
-    if (current.state.paused !== paused || (typeof wantedMs === 'number' && interval !== wantedMs)) {
+    const { overlap, catchupWindow } = current.policies
+    const isKept = overlap === options.policies?.overlap && catchupWindow === CATCH_UP_MS
+    if (current.state.paused !== paused || !isKept || (typeof wantedMs === 'number' && interval !== wantedMs)) {
       await handle.update((previous) => ({ ...previous, ...options, state: { ...previous.state, paused } }) as never)
       repairs.updated.push(id)
     }

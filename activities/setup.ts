@@ -3,7 +3,10 @@ import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import { maskJson } from '../db/masking.ts'
 import { storePrerequisites } from '../db/prerequisites.ts'
+import { dropSealed } from '../db/secrets.ts'
+import { isFileNeeded } from '../db/setups.ts'
 import { openSealed } from '../db/vault.ts'
+import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, isAppError } from '../domain/errors.ts'
 import {
   type HumanInput,
@@ -27,6 +30,8 @@ interface StepState {
   state: 'done' | 'failed'
   at: string
   result: unknown
+  /** The act that performed it: repeated, it gets the same answer. */
+  act: string
 }
 type Steps = Partial<Record<SetupStep, StepState>>
 
@@ -40,34 +45,30 @@ const NEEDS: Record<Exclude<SetupStep, 'proven'>, readonly SetupStep[]> = {
   activate: ['credentials', 'test', 'map', 'dry_run'],
 }
 
-/** Performs one step and stores how it went; the words are in the set-up's row, the answer carries a code. */
+/**
+ * Performs one step and stores how it went; the words are in the set-up's row, the answer carries a code. The same act
+ * again gets its first answer, also after the set-up was activated by it.
+ */
 export const performStep =
   (deps: Deps) =>
-  async ({ setupId, step, staffId }: SetupStepInput & { setupId: string }): Promise<SetupStepResult> => {
+  async ({ setupId, step, staffId, causeKey }: SetupStepInput & { setupId: string }): Promise<SetupStepResult> => {
+    const act = `${staffId}/${causeKey}`
     const setup = await readSetup(deps.db, setupId)
-    if (setup.state !== 'open') throw new AppError('state_conflict', `the set-up is ${setup.state}`)
     const steps = setup.steps as unknown as Steps
+    const performed = steps[step]?.act === act ? answerOf(step, steps[step]) : null
+    if (performed && setup.state === 'activated') await followActivation(deps, setup)
+    if (performed) return performed
+    mustBeOpen(setup)
     const missing = NEEDS[step].filter((needed) => steps[needed]?.state !== 'done')
     if (missing.length > 0) {
       throw new AppError('setup_step_out_of_order', `${step} comes after ${missing.join(', ')}`, {
         fix: `Perform ${missing[0]} first.`,
       })
     }
-    let outcome: StepState
-    let code: string | undefined
-    try {
-      const result = await PERFORM[step](deps, setup)
-      outcome = { state: 'done', at: new Date().toISOString(), result }
-    } catch (error) {
-      if (!isAppError(error) || error.retryable) throw error
-      code = error.code
-      outcome = {
-        state: 'failed',
-        at: new Date().toISOString(),
-        result: { code: error.code, detail: error.message, fix: error.fix ?? null, field: error.field ?? null },
-      }
-    }
+    const outcome = await attempt(() => PERFORM[step](deps, setup), act)
+    const answer = answerOf(step, outcome)
     await deps.db.transaction().execute(async (tx) => {
+      await lockUnchanged(tx, setup)
       await saveStep(tx, setupId, step, outcome)
       if (step === 'activate' && outcome.state === 'done') await activate(tx, setup)
       await appendAudit(tx, {
@@ -75,13 +76,65 @@ export const performStep =
         action: `set-up.${step}`,
         subjectKind: 'connector',
         subjectId: setup.connector_id,
-        detail: { setup_id: setupId, state: outcome.state, ...(code ? { code } : {}) },
+        detail: { setup_id: setupId, state: answer.state, ...(answer.code ? { code: answer.code } : {}) },
       })
     })
-    if (step === 'activate' && outcome.state === 'done')
-      await applyConnectorSchedules(deps)({ connectorId: setup.connector_id })
-    return { step, state: outcome.state, ...(code ? { code } : {}) }
+    if (step === 'activate' && outcome.state === 'done') await followActivation(deps, setup)
+    return answer
   }
+
+/** What a step found; a fault that somebody has to mend is a finding too, any other is thrown. */
+async function attempt(perform: () => Promise<unknown>, act: string): Promise<StepState> {
+  const at = () => new Date().toISOString()
+  try {
+    return { state: 'done', result: await perform(), at: at(), act }
+  } catch (error) {
+    if (!isAppError(error) || error.retryable) throw error
+    const { code, message, fix = null, field = null } = error
+    return { state: 'failed', result: { code, detail: message, fix, field }, at: at(), act }
+  }
+}
+
+function answerOf(step: SetupStep, { state, result }: StepState): SetupStepResult {
+  return { step, state, ...(state === 'failed' ? { code: (result as { code: string }).code } : {}) }
+}
+
+/** Once activated the Schedules run, and the sample is no longer needed. */
+async function followActivation(deps: Deps, setup: Setup): Promise<void> {
+  await applyConnectorSchedules(deps)({ connectorId: setup.connector_id })
+  await forgetSample(deps, setup.sample_sha256)
+}
+
+async function forgetSample(deps: Deps, sha256: string | null): Promise<void> {
+  if (sha256 !== null && !(await isFileNeeded(deps.db, sha256))) await deps.spool.drop(sha256)
+}
+
+function mustBeOpen({ state }: { state: string }): void {
+  if (state !== 'open') throw new AppError('state_conflict', `the set-up is ${state}`)
+}
+
+const lockSetup = (tx: Connection, setupId: string) =>
+  tx.selectFrom('connector_setup').select('id').where('id', '=', setupId).forUpdate().execute()
+
+/** What a step found holds only for the settings and the sample that it was performed with. Throws state_conflict. */
+async function lockUnchanged(tx: Connection, before: Setup): Promise<void> {
+  await lockSetup(tx, before.id)
+  const now = await readSetup(tx, before.id)
+  mustBeOpen(now)
+  const inputs = ({ settings, secret_id, sample_sha256 }: Setup) =>
+    canonicalJson({ settings, secret_id, sample_sha256 })
+  if (inputs(now) !== inputs(before)) {
+    throw new AppError('state_conflict', 'the settings or the sample changed while the step ran', {
+      fix: 'Perform the step again.',
+    })
+  }
+}
+
+/** Where a set-up stands, for a workflow that starts anew. */
+export const readSetupState =
+  (deps: Deps) =>
+  async ({ setupId }: { setupId: string }): Promise<'open' | 'activated' | 'proven' | 'abandoned'> =>
+    (await readSetup(deps.db, setupId)).state as 'open' | 'activated' | 'proven' | 'abandoned'
 
 type Setup = Awaited<ReturnType<typeof readSetup>>
 
@@ -266,6 +319,8 @@ export const endSetup =
   (deps: Deps) =>
   async ({ setupId, by }: { setupId: string; by: HumanInput }): Promise<void> => {
     const sample = await deps.db.transaction().execute(async (tx) => {
+      // Settings that are being saved either come before and are dropped, or find the set-up abandoned.
+      await lockSetup(tx, setupId)
       const setup = await readSetup(tx, setupId)
       if (setup.state === 'abandoned') return setup.sample_sha256
       if (setup.state !== 'open')
@@ -275,12 +330,13 @@ export const endSetup =
         .set({ state: 'retired', secret_id: null })
         .where('id', '=', setup.connector_id)
         .execute()
-      if (setup.secret_id !== null) await tx.deleteFrom('sealed_value').where('id', '=', setup.secret_id).execute()
       await tx
         .updateTable('connector_setup')
-        .set({ state: 'abandoned', updated_at: new Date() })
+        .set({ state: 'abandoned', sample_name_id: null, updated_at: new Date() })
         .where('id', '=', setupId)
         .execute()
+      await dropSealed(tx, setup.secret_id)
+      await dropSealed(tx, setup.sample_name_id)
       await appendAudit(tx, {
         staffId: by.staffId,
         action: 'set-up.abandoned',
@@ -289,7 +345,7 @@ export const endSetup =
       })
       return setup.sample_sha256
     })
-    if (sample !== null) await deps.spool.drop(sample)
+    await forgetSample(deps, sample)
   }
 
 /** After an import stored something: the first one proves the set-up. */
@@ -305,7 +361,8 @@ export const proveSetup =
         .forUpdate()
         .executeTakeFirst()
       if (!setup) return false
-      await saveStep(tx, setup.id, 'proven', { state: 'done', at: new Date().toISOString(), result: { importId } })
+      const at = new Date().toISOString()
+      await saveStep(tx, setup.id, 'proven', { state: 'done', at, result: { importId }, act: importId })
       await tx.updateTable('connector_setup').set({ state: 'proven' }).where('id', '=', setup.id).execute()
       return true
     })

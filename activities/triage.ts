@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { type AlertVersionResult, changeAlert, lockAlert, versionByCause } from '../db/alerts.ts'
 import { appendAudit } from '../db/audit.ts'
@@ -22,6 +23,9 @@ export interface Decided extends TriageResult {
 
 const OPEN = ['needs_review', 'confirmed']
 
+/** Two people's keys may be equal; their acts are not. */
+const actOf = ({ staffId, causeKey }: HumanInput): string => `${staffId}/${causeKey}`
+
 function mustBeOpen(state: string): void {
   if (!OPEN.includes(state)) {
     throw new AppError('alert_not_open', `the alert is ${state}`, { fix: 'Reopen a dismissed alert first.' })
@@ -33,7 +37,8 @@ export const decideAlert =
   (deps: Deps) =>
   (input: AlertDecision): Promise<Decided> =>
     deps.db.transaction().execute(async (tx) => {
-      const { alertId, staffId, causeKey, decision } = input
+      const { alertId, staffId, decision } = input
+      const causeKey = actOf(input)
       const repeated = await versionByCause(tx, alertId, causeKey)
       if (repeated) return repeated
       const alert = await lockAlert(tx, alertId)
@@ -43,16 +48,7 @@ export const decideAlert =
           mustBeOpen(alert.state)
           return changeAlert(tx, { ...common, change: 'assigned', set: { assigneeId: input.assigneeId ?? null } })
         case 'comment':
-          // Words about an alert are no new version of it: nothing that a SIEM has to know.
-          await appendAudit(tx, {
-            staffId,
-            action: 'alert.commented',
-            subjectKind: 'alert',
-            subjectId: alertId,
-            detail: { comment_id: input.commentId },
-          })
-          await tx.updateTable('alert').set({ attention: 'none' }).where('id', '=', alertId).execute()
-          return { alertId, version: alert.version, state: alert.state as Decided['state'], destinations: [] }
+          return comment(tx, alert, input)
         case 'confirm':
           if (alert.state !== 'needs_review') mustNotRepeat(alert.state)
           return changeAlert(tx, { ...common, change: 'confirmed', set: { state: 'confirmed' } })
@@ -68,6 +64,37 @@ export const decideAlert =
           return reopen(tx, alert, common)
       }
     })
+
+/** Words about an alert are no new version of it: nothing that a SIEM has to know. */
+async function comment(
+  tx: Connection,
+  alert: Awaited<ReturnType<typeof lockAlert>>,
+  { staffId, commentId }: AlertDecision,
+): Promise<Decided> {
+  const subject = { subjectKind: 'alert', subjectId: alert.id, action: 'alert.commented' }
+  const done = await tx
+    .selectFrom('audit_entry')
+    .select('detail')
+    .where('subject_kind', '=', subject.subjectKind)
+    .where('subject_id', '=', subject.subjectId)
+    .where('action', '=', subject.action)
+    .where(sql<string>`detail ->> 'comment_id'`, '=', commentId as string)
+    .executeTakeFirst()
+  const answer = { version: alert.version, state: alert.state as Decided['state'] }
+  if (done) return { ...answer, ...firstAnswer(done.detail), alertId: alert.id, destinations: [] }
+  await tx
+    .updateTable('alert')
+    .set({ attention: 'none', waiting_since: new Date() })
+    .where('id', '=', alert.id)
+    .execute()
+  await appendAudit(tx, { staffId, ...subject, detail: { comment_id: commentId, ...answer } })
+  return { ...answer, alertId: alert.id, destinations: [] }
+}
+
+const firstAnswer = (detail: unknown) => {
+  const { version, state } = detail as Pick<Decided, 'version' | 'state'>
+  return { version, state }
+}
 
 function mustNotRepeat(state: string): void {
   mustBeOpen(state)
@@ -99,17 +126,34 @@ async function reopen(
   return changeAlert(tx, { ...common, change: 'reopened', set: { state: 'needs_review', dismissReason: null } })
 }
 
+/** Neither while others are asked, nor while what they approved is on its way to become a case. */
 async function mustNotBePending(tx: Connection, alertId: string): Promise<void> {
-  const pending = await tx
-    .selectFrom('approval')
-    .select('id')
-    .where('alert_id', '=', alertId)
-    .where('state', '=', 'pending')
-    .executeTakeFirst()
-  if (pending) {
-    throw new AppError('state_conflict', `approval ${pending.id} is pending`, { fix: 'Withdraw the escalation first.' })
-  }
+  const asked = await unsettled(tx, alertId)
+  const [open] = asked.filter(({ state }) => state === 'pending' || state === 'approved')
+  if (!open) return
+  throw new AppError('state_conflict', `approval ${open.id} is ${open.state}`, {
+    fix: open.state === 'pending' ? 'Withdraw the escalation first.' : 'Resolve its case instead.',
+  })
 }
+
+/** Approvals of an alert whose outcome is not yet part of it, oldest first. */
+const unsettled = (db: Connection, alertId: string) =>
+  db
+    .selectFrom('approval')
+    .selectAll()
+    .where('alert_id', '=', alertId)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('alert_version')
+            .select('version')
+            .whereRef('alert_version.alert_id', '=', 'approval.alert_id')
+            .where('cause_key', '=', sql<string>`'approval/' || approval.id`),
+        ),
+      ),
+    )
+    .orderBy('created_at')
+    .execute()
 
 export interface EscalationInput extends HumanInput {
   alertId: string
@@ -125,7 +169,8 @@ export const requestEscalation =
   (input: EscalationInput): Promise<Escalation> =>
     deps.db.transaction().execute(async (tx) => {
       const alert = await lockAlert(tx, input.alertId)
-      const repeated = await versionByCause(tx, input.alertId, input.causeKey)
+      const causeKey = actOf(input)
+      const repeated = await versionByCause(tx, input.alertId, causeKey)
       if (repeated) {
         const asked = await tx
           .selectFrom('approval')
@@ -136,6 +181,7 @@ export const requestEscalation =
         return { ...repeated, approvalId: asked.id, approval: approvalInput(asked) }
       }
       mustBeOpen(alert.state)
+      await mustNotBePending(tx, input.alertId)
       if (alert.case_id !== null) throw new AppError('state_conflict', `the alert is in case ${alert.case_id} already`)
       const { approval: rules } = await policySettings(tx, alert.policy_id)
       const now = Date.now()
@@ -158,7 +204,7 @@ export const requestEscalation =
         change: 'escalation_requested',
         staffId: input.staffId,
         commentId: input.commentId,
-        causeKey: input.causeKey,
+        causeKey,
         publicUrl: deps.publicUrl,
       })
       return { ...changed, approvalId: approval.id, approval: approvalInput(approval) }
@@ -240,8 +286,12 @@ export interface TriageView {
   severity: 'low' | 'medium' | 'high'
   remindAfterMs: number
   overdueAfterMs: number
+  /** It has waited so long for somebody to look, by the clock of the database's rows. */
+  waitedMs: number
   /** Pending approval, if any. */
   approval: ApprovalInput | null
+  /** Approvals that closed while nobody settled them. */
+  closed: { approvalId: string; state: ApprovalState }[]
 }
 
 /** What the clocks need to know of an alert. */
@@ -252,19 +302,19 @@ export const readTriage =
     if (!alert) throw new AppError('not_found', `there is no alert ${alertId}`)
     const severity = alert.severity as TriageView['severity']
     const { triage } = await policySettings(deps.db, alert.policy_id)
-    const pending = await deps.db
-      .selectFrom('approval')
-      .selectAll()
-      .where('alert_id', '=', alertId)
-      .where('state', '=', 'pending')
-      .executeTakeFirst()
+    const asked = await unsettled(deps.db, alertId)
+    const pending = asked.find((row) => row.state === 'pending')
     return {
       state: alert.state,
       attention: alert.attention,
       severity,
       remindAfterMs: triage[severity].remindAfterHours * 3_600_000,
       overdueAfterMs: triage[severity].overdueAfterHours * 3_600_000,
+      waitedMs: Math.max(Date.now() - alert.waiting_since.getTime(), 0),
       approval: pending ? approvalInput(pending) : null,
+      closed: asked
+        .filter((row) => row.state !== 'pending')
+        .map((row) => ({ approvalId: row.id, state: row.state as ApprovalState })),
     }
   }
 

@@ -83,6 +83,7 @@ export const withdrawApproval = inProcess('withdrawApproval', async (call) => {
   if (row.requested_by !== actor.staffId) {
     throw new AppError('forbidden', 'only the requester withdraws', { fix: 'Ask the requester to.' })
   }
+  if (row.state === 'withdrawn') return answer(call, row.id)
   if (row.state !== 'pending') throw new AppError('approval_closed', `the approval is ${row.state}`)
   await processes.withdrawApproval(deps.temporal, processOf(row), { staffId: actor.staffId, causeKey })
   return answer(call, row.id)

@@ -1,3 +1,4 @@
+import { answeredCase } from '../activities/cases.ts'
 import { storeComment } from '../db/comments.ts'
 import * as queries from '../db/queries/cases.ts'
 import { listComments } from '../db/queries/comments.ts'
@@ -29,9 +30,14 @@ async function answer(call: Pick<Call<never>, 'db'>, caseId: string) {
 
 type CaseOperation = 'addCaseNote' | 'assignCase' | 'resolveCase'
 
-async function activeCase(call: Pick<Call<CaseOperation>, 'db' | 'params'>): Promise<queries.CaseRow> {
+/** Work on a resolved case is over; what was done before it was resolved is answered again. Throws state_conflict. */
+async function activeCase(
+  call: Pick<Call<CaseOperation>, 'db' | 'params' | 'actor' | 'causeKey'>,
+): Promise<queries.CaseRow> {
   const row = await queries.readCase(call.db, call.params.caseId)
-  if (row.state !== 'active') throw new AppError('state_conflict', `the case is ${row.state}`)
+  const by = { staffId: call.actor.staffId, causeKey: call.causeKey }
+  if (row.state !== 'active' && !(await answeredCase(call.db, row.id, by)))
+    throw new AppError('state_conflict', `the case is ${row.state}`)
   return row
 }
 

@@ -1,6 +1,6 @@
 import { connectorKind } from '../connectors/kinds.ts'
 import type { Connection } from '../db/connection.ts'
-import { type ConnectorRow, readConnector } from '../db/connectors.ts'
+import { type ConnectorRow, mayImport, readConnector } from '../db/connectors.ts'
 import { openFileImport, openRequestImport, readImport } from '../db/imports.ts'
 import * as queries from '../db/queries/imports.ts'
 import { type QuarantineStates, quarantineStates } from '../db/queries/quarantined-rows.ts'
@@ -54,7 +54,7 @@ async function activeConnector(db: Connection, connectorId: string, delivery: 'p
       },
     )
   }
-  if (connector.state !== 'active') {
+  if (!mayImport(connector)) {
     throw new AppError('connector_not_active', `the connector is ${connector.state}`, {
       fix: connector.state === 'paused' ? 'Mend what paused it, then resume it.' : 'Finish its set-up first.',
     })

@@ -94,8 +94,8 @@ export async function changeAlert(tx: Connection, input: AlertChangeInput): Prom
       dismiss_reason: state === 'dismissed' ? (set.dismissReason ?? before.dismiss_reason) : null,
       updated_at: now,
       closed_at: closed ? (before.closed_at ?? now) : null,
-      // Somebody or something looked at it: the clocks start anew.
-      ...(input.staffId === null ? {} : { attention: 'none' }),
+      // Somebody looked at it, or nobody else has to: the clocks start anew. New evidence alone is no look.
+      ...(input.staffId === null && input.change === 'rescored' ? {} : { attention: 'none', waiting_since: now }),
     })
     .where('id', '=', alertId)
     .execute()

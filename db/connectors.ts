@@ -31,6 +31,23 @@ export function checkRevision(current: number, read: number | undefined): void {
   })
 }
 
+/** Why a connector is paused, as stored. */
+export interface PauseReason {
+  by: 'staff' | 'prerequisite'
+  code: string
+  detail: string
+  /** Of the check that paused it. */
+  check?: string
+  guide?: string
+  /** `import`: only what an import brings can show that the condition holds again, so imports go on. */
+  mendedBy?: 'admin' | 'import'
+}
+
+/** An active connector imports, and one whose pause only an import can end: the overdue file has to come in. */
+export function mayImport({ state, pause_reason }: { state: string; pause_reason: unknown }): boolean {
+  return state === 'active' || (state === 'paused' && (pause_reason as PauseReason | null)?.mendedBy === 'import')
+}
+
 export interface ConnectorChange {
   name?: string
   everySeconds?: number
@@ -65,11 +82,11 @@ export async function changeConnector(
   if (secretId !== row.secret_id) await dropSealed(tx, row.secret_id)
 }
 
-const PAUSED_BY_STAFF = { by: 'staff', code: 'paused_by_staff', detail: 'An admin paused it.' }
+const PAUSED_BY_STAFF: PauseReason = { by: 'staff', code: 'paused_by_staff', detail: 'An admin paused it.' }
 
 /** A pause by staff, also over one by a check; false when staff had paused it already. */
 export async function pauseConnector(tx: Connection, row: ConnectorRow): Promise<boolean> {
-  const byStaff = (row.pause_reason as { by?: string } | null)?.by === 'staff'
+  const byStaff = (row.pause_reason as PauseReason | null)?.by === 'staff'
   if (row.state === 'paused' && byStaff) return false
   mustRun(row)
   await tx

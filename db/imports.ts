@@ -112,6 +112,27 @@ export async function openRedrive(
   return { importId, rows }
 }
 
+/** A file that could not be taken in, with what to do about it: an import that failed before its first row. */
+export async function bookRefusedFile(
+  tx: Connection,
+  vault: Vault,
+  refused: { connectorId: string; fileName: string; nominalAt: Date; error: ImportError },
+): Promise<void> {
+  await tx
+    .insertInto('import')
+    .values({
+      id: uuid(),
+      connector_id: refused.connectorId,
+      source: 'drop_folder',
+      state: 'failed',
+      nominal_at: refused.nominalAt,
+      file_name_id: await insertSealed(tx, vault, 'file_name', refused.fileName),
+      error: JSON.stringify(refused.error),
+      finished_at: new Date(),
+    })
+    .execute()
+}
+
 export type ImportRow = Awaited<ReturnType<typeof readImport>>
 
 export async function readImport(db: Connection, importId: string) {
@@ -120,6 +141,7 @@ export async function readImport(db: Connection, importId: string) {
     .innerJoin('connector', 'connector.id', 'import.connector_id')
     .selectAll('import')
     .select(['connector.kind', 'connector.state as connector_state', 'connector.settings', 'connector.secret_id'])
+    .select('connector.pause_reason')
     .select(['connector.position as connector_position', 'connector.skip as connector_skip'])
     .where('import.id', '=', importId)
     .executeTakeFirst()
@@ -151,6 +173,14 @@ export async function closeImport(
     .execute()
   return (await tx.selectFrom('import').select('state').where('id', '=', importId).executeTakeFirstOrThrow()).state
 }
+
+/** Adds a key to the seen-set. */
+export const rememberSeen = (tx: Connection, vault: Vault, connectorId: string, key: string) =>
+  tx
+    .insertInto('seen_key')
+    .values({ connector_id: connectorId, key_hash: vault.lookupKey(`seen/${connectorId}`, key) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
 
 /** Keys of the seen-set that were met before. */
 export async function seenKeys(

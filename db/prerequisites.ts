@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { appendAudit } from './audit.ts'
 import type { Connection } from './connection.ts'
+import type { PauseReason } from './connectors.ts'
 
 export interface CheckOutcome {
   checkId: string
@@ -10,6 +11,8 @@ export interface CheckOutcome {
   detail: string
   /** Address of the guide's paragraph. */
   guide: string
+  /** What can show that an unmet condition holds again. */
+  mendedBy: 'admin' | 'import'
 }
 
 /** Stores the outcomes of checks; `since` moves only when a state changes. */
@@ -70,8 +73,9 @@ export async function bookBlindness(
 }
 
 /**
- * Pauses an active connector for an unmet check, and resumes one that a check had paused once none is unmet. A pause
- * by staff is theirs to end. Returns the state afterwards.
+ * Pauses an active connector for an unmet check, and resumes one that a check had paused once that check is met and no
+ * other is unmet: a check that could not be made says nothing. A pause by staff is theirs to end. Returns the state
+ * afterwards.
  */
 export async function pauseOrResume(
   tx: Connection,
@@ -84,15 +88,22 @@ export async function pauseOrResume(
     .where('id', '=', connectorId)
     .forUpdate()
     .executeTakeFirstOrThrow()
-  const unmet = outcomes.find(({ state }) => state === 'unmet')
-  const pausedByCheck = (connector.pause_reason as { by?: string } | null)?.by === 'prerequisite'
-  if (unmet && connector.state === 'active') {
-    const reason = {
+  // What an admin has to mend goes first: meanwhile no import could show anything.
+  const [unmet] = outcomes
+    .filter(({ state }) => state === 'unmet')
+    .sort((a, b) => Number(a.mendedBy === 'import') - Number(b.mendedBy === 'import'))
+  const before = connector.pause_reason as PauseReason | null
+  const pausedByCheck = before?.by === 'prerequisite'
+  const isMet = outcomes.some(({ checkId, state }) => checkId === before?.check && state === 'met')
+  const changes = connector.state === 'active' || (pausedByCheck && unmet?.checkId !== before.check)
+  if (unmet && changes) {
+    const reason: PauseReason = {
       by: 'prerequisite',
       check: unmet.checkId,
       code: unmet.code,
       detail: unmet.detail,
       guide: unmet.guide,
+      mendedBy: unmet.mendedBy,
     }
     await tx
       .updateTable('connector')
@@ -108,7 +119,7 @@ export async function pauseOrResume(
     })
     return 'paused'
   }
-  if (!unmet && connector.state === 'paused' && pausedByCheck) {
+  if (!unmet && isMet && connector.state === 'paused' && pausedByCheck) {
     await tx
       .updateTable('connector')
       .set((eb) => ({ state: 'active', pause_reason: null, revision: eb('revision', '+', 1) }))
@@ -132,6 +143,8 @@ export async function connectorHistory(db: Connection, connectorId: string, now:
     .select((eb) => eb.fn.max('finished_at').as('at'))
     .where('connector_id', '=', connectorId)
     .where('state', '=', 'completed')
+    // Rows that are tried again are nothing that the source sent.
+    .where('source', '<>', 'redrive')
     .executeTakeFirst()
   const since = new Date(now.getTime() - 7 * 86_400_000)
   const events = await db

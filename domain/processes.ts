@@ -25,7 +25,8 @@ export const SEARCH_ATTRIBUTES = {
 export const SIGNALS = {
   evaluationRequested: 'evaluationRequested',
   deliveriesQueued: 'deliveriesQueued',
-  approvalClosed: 'approvalClosed',
+  /** Something other than the triage's own updates changed the alert: its evidence, its approval, its case. */
+  alertChanged: 'alertChanged',
   firstImportStored: 'firstImportStored',
 } as const
 

@@ -7,11 +7,10 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { Decided } from '../activities/triage.ts'
-import type { AlertState } from '../domain/alert.ts'
-import type { ApprovalState, TriageInput, TriageResult } from '../domain/processes.ts'
+import type { Decided, TriageView } from '../activities/triage.ts'
+import type { TriageInput, TriageResult } from '../domain/processes.ts'
 import {
-  approvalClosed,
+  alertChanged,
   assignAlert,
   commentOnAlert,
   confirmAlert,
@@ -37,15 +36,15 @@ const isOpen = (state: string): boolean => state === 'needs_review' || state ===
  * State: none that PostgreSQL does not hold; a decision is stored and audited before its update returns.
  */
 export async function alertTriage({ alertId }: TriageInput): Promise<{ state: string }> {
-  let state: AlertState | 'unknown' = 'unknown'
-  /** Grows with every human act: the clocks start anew. */
-  let acts = 0
-  const closed: { approvalId: string; state: ApprovalState }[] = []
+  /** Grows whenever the row may say something new. */
+  let turns = 0
+  /** Since when nobody has looked. */
+  let waitingSince = Date.now()
 
   const booked = async (work: Promise<Decided>): Promise<TriageResult> => {
     const { destinations, ...result } = await work
-    state = result.state
-    acts += 1
+    turns += 1
+    waitingSince = Date.now()
     if (destinations.length > 0) await nudgeExports({ destinations })
     setCurrentDetails(`Alert is **${result.state}**, version ${result.version}.`)
     return {
@@ -80,52 +79,52 @@ export async function alertTriage({ alertId }: TriageInput): Promise<{ state: st
     },
     { validator: worded },
   )
-  setHandler(approvalClosed, (approval) => {
-    closed.push(approval)
+  setHandler(alertChanged, () => {
+    turns += 1
   })
 
-  const view = await readTriage({ alertId })
-  if (state === 'unknown') state = view.state as AlertState
+  const { approval, waitedMs } = await readTriage({ alertId })
+  if (turns === 0) waitingSince = Date.now() - waitedMs
   // An approval may outlive the run that asked for it.
-  if (view.approval) await openApproval(view.approval)
+  if (approval) await openApproval(approval)
 
   for (;;) {
-    const settled = closed.shift()
-    if (settled) {
-      const outcome = await settleEscalation({ alertId, ...settled })
+    const turn = turns
+    const view = await readTriage({ alertId })
+    // Something was booked meanwhile: what was read may be what was before.
+    if (turns !== turn) continue
+    const [closed] = view.closed
+    if (closed) {
+      const outcome = await settleEscalation({ alertId, ...closed })
       if (outcome.caseId !== null) await openCaseWork({ caseId: outcome.caseId })
       await booked(Promise.resolve(outcome))
       continue
     }
-    const quiet = () => closed.length === 0 && !workflowInfo().continueAsNewSuggested
-    // What closes a case resolves the alert outside of this run: the row is asked again at every turn of the clocks.
-    const current = await readTriage({ alertId })
-    state = current.state as AlertState
-    if (!isOpen(state)) {
+    if (!isOpen(view.state)) {
       await condition(allHandlersFinished)
-      if (!isOpen(state) && closed.length === 0) return { state }
+      if (turns === turn) return { state: view.state }
       continue
     }
-    if (workflowInfo().continueAsNewSuggested) {
+    const suggested = () => workflowInfo().continueAsNewSuggested
+    if (suggested()) {
       await condition(allHandlersFinished)
       return continueAsNew<typeof alertTriage>({ alertId })
     }
-    const seen = acts
-    const wait = nextClock(current)
-    const moved = await condition(() => acts !== seen || !quiet(), wait?.afterMs ?? IDLE_MS)
-    if (!moved && wait) await markAttention({ alertId, attention: wait.attention })
+    const clock = nextClock(view, Date.now() - waitingSince)
+    const moved = await condition(() => turns !== turn || suggested(), clock?.afterMs ?? IDLE_MS)
+    if (!moved && clock) await markAttention({ alertId, attention: clock.attention })
   }
 }
 
 /** With no clock to run the row is still read so often. */
 const IDLE_MS = 24 * 3_600_000
 
-function nextClock(view: { state: string; attention: string; remindAfterMs: number; overdueAfterMs: number }) {
-  if (view.state !== 'needs_review' || view.attention === 'overdue') return null
-  if (view.attention === 'reminded') {
-    return { attention: 'overdue' as const, afterMs: Math.max(view.overdueAfterMs - view.remindAfterMs, 1) }
-  }
-  return { attention: 'reminded' as const, afterMs: view.remindAfterMs }
+/** What the clocks of the alert's severity do next; nothing while others are asked, or once somebody said what it is. */
+function nextClock(view: TriageView, waitedMs: number) {
+  if (view.state !== 'needs_review' || view.attention === 'overdue' || view.approval) return null
+  const attention = view.attention === 'reminded' ? ('overdue' as const) : ('reminded' as const)
+  const dueMs = attention === 'overdue' ? view.overdueAfterMs : view.remindAfterMs
+  return { attention, afterMs: Math.max(dueMs - waitedMs, 1) }
 }
 
 // Validators are synchronous: an asynchronous one stalls the workflow for ever.

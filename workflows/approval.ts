@@ -2,17 +2,19 @@ import {
   ApplicationFailure,
   allHandlersFinished,
   condition,
-  getExternalWorkflowHandle,
+  continueAsNew,
   setCurrentDetails,
   setHandler,
+  workflowInfo,
 } from '@temporalio/workflow'
-import { type ApprovalInput, type ApprovalResult, workflowId } from '../domain/processes.ts'
-import { approvalClosed, decideApproval, withdrawApproval } from './contract.ts'
+import type { ApprovalInput, ApprovalResult } from '../domain/processes.ts'
+import { decideApproval, withdrawApproval } from './contract.ts'
 import { patient, prompt } from './options.ts'
 
 const { recordDecision } = prompt('Book a decision')
 const { endApproval, readApproval } = patient('Close the approval')
 const { remindApprovers } = patient('Remind the approvers')
+const { nudgeTriage } = patient('Tell the triage of the alert')
 
 /**
  * A question with a quorum, a deadline and a separation of duties.
@@ -23,7 +25,8 @@ const { remindApprovers } = patient('Remind the approvers')
 export async function approval(input: ApprovalInput): Promise<ApprovalResult> {
   const { approvalId } = input
   const decided = new Map<string, string>()
-  let latest: ApprovalResult = await readApproval({ approvalId })
+  // Handlers stand before the first wait: an update that starts this run would find none otherwise.
+  let latest: ApprovalResult | undefined
   const note = (result: ApprovalResult): ApprovalResult => {
     latest = result
     setCurrentDetails(`**${result.state}**, ${result.approvals} of ${result.quorum} approvals.`)
@@ -46,11 +49,11 @@ export async function approval(input: ApprovalInput): Promise<ApprovalResult> {
         if (decision.staffId === input.requestedBy) {
           throw ApplicationFailure.nonRetryable('the requester may not decide', 'approval_self_decision')
         }
-        // The same act again gets its first answer from the handler; another one is too late.
+        // The same act again gets its first answer from the handler, in whichever run it comes; another one is too late.
         if (decided.get(decision.staffId) === decision.causeKey) return
         if (decided.has(decision.staffId))
           throw ApplicationFailure.nonRetryable('this person has decided already', 'state_conflict')
-        if (latest.state !== 'pending')
+        if (latest && latest.state !== 'pending')
           throw ApplicationFailure.nonRetryable(`the approval is ${latest.state}`, 'approval_closed')
       },
     },
@@ -62,24 +65,25 @@ export async function approval(input: ApprovalInput): Promise<ApprovalResult> {
     },
   })
 
-  const isClosed = () => latest.state !== 'pending'
+  const stored = await readApproval({ approvalId })
+  for (const [staffId, causeKey] of stored.decided) if (!decided.has(staffId)) decided.set(staffId, causeKey)
+  latest = latest ? later(latest, stored.result) : stored.result
+  const current = () => latest as ApprovalResult
+  const isClosed = () => current().state !== 'pending'
+  const moved = () => isClosed() || workflowInfo().continueAsNewSuggested
   const until = (instant: string) => Math.max(Date.parse(instant) - Date.now(), 1)
   if (input.remindAt !== null && Date.parse(input.remindAt) > Date.now()) {
-    if (!(await condition(isClosed, until(input.remindAt)))) await remindApprovers({ approvalId })
+    if (!(await condition(moved, until(input.remindAt)))) await remindApprovers({ approvalId })
   }
-  if (!isClosed() && !(await condition(isClosed, until(input.expiresAt)))) {
+  if (!moved() && !(await condition(moved, until(input.expiresAt)))) {
     note(await endApproval({ approvalId, as: 'expired', by: null }))
   }
   await condition(allHandlersFinished)
-  await tellTriage(input.alertId, latest)
-  return latest
+  if (!isClosed()) return continueAsNew<typeof approval>(input)
+  await nudgeTriage({ alertIds: [input.alertId] })
+  return current()
 }
 
-/** A triage that is not there is started by the reconciler and reads the approval from its row. */
-async function tellTriage(alertId: string, { approvalId, state }: ApprovalResult): Promise<void> {
-  try {
-    await getExternalWorkflowHandle(workflowId.triage(alertId)).signal(approvalClosed, { approvalId, state })
-  } catch {
-    setCurrentDetails(`**${state}**; the triage of the alert was not running.`)
-  }
-}
+/** Of two states of one approval the one that came later: it never opens again, and approvals only grow. */
+const later = (one: ApprovalResult, other: ApprovalResult): ApprovalResult =>
+  one.state !== 'pending' || (other.state === 'pending' && one.approvals >= other.approvals) ? one : other

@@ -1,5 +1,4 @@
 import {
-  ApplicationFailure,
   allHandlersFinished,
   condition,
   continueAsNew,
@@ -8,38 +7,41 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { CaseChange } from '../activities/cases.ts'
-import type { CaseResult, CaseWorkInput, HumanInput } from '../domain/processes.ts'
+import type { CaseResult, CaseWorkInput } from '../domain/processes.ts'
 import { addCaseNote, assignCase, resolveCase } from './contract.ts'
 import { patient, prompt } from './options.ts'
 
 const { changeCase } = prompt('Book a change of the case')
 const { readCase } = patient('Read the case')
 const { nudgeExports } = patient('Wake the exports')
+const { nudgeTriage } = patient('Tell the triage of the alerts')
 
 /**
  * The container in which people work after an escalation was approved.
  * Id:    `case/<caseId>`.
  * Ends:  when the case is resolved; its alerts are resolved with it.
+ * State: none that PostgreSQL does not hold; whether a change is too late is decided there, where a repeated one gets
+ *        its first answer.
  */
 export async function caseWork({ caseId }: CaseWorkInput): Promise<CaseResult> {
+  // Handlers stand before the first wait: an update that starts this run would find none otherwise.
   let latest: CaseResult | undefined
+  const newer = (result: CaseResult) => (latest && latest.revision >= result.revision ? latest : result)
   const change = async (input: Omit<CaseChange, 'caseId'>): Promise<CaseResult> => {
-    const { destinations, ...result } = await changeCase({ ...input, caseId })
-    latest = result
+    const { destinations, alertIds, ...result } = await changeCase({ ...input, caseId })
+    latest = newer(result)
     if (destinations.length > 0) await nudgeExports({ destinations })
-    setCurrentDetails(`Case is **${result.state}**.`)
+    if (alertIds.length > 0) await nudgeTriage({ alertIds })
+    setCurrentDetails(`Case is **${latest.state}**.`)
     return result
   }
-  const validator = (_input: HumanInput) => {
-    if (latest?.state === 'resolved') throw ApplicationFailure.nonRetryable('the case is resolved', 'state_conflict')
-  }
-  setHandler(assignCase, (input) => change({ ...input, change: 'assign' }), { validator })
-  setHandler(addCaseNote, (input) => change({ ...input, change: 'note' }), { validator })
-  setHandler(resolveCase, (input) => change({ ...input, change: 'resolve' }), { validator })
+  setHandler(assignCase, (input) => change({ ...input, change: 'assign' }))
+  setHandler(addCaseNote, (input) => change({ ...input, change: 'note' }))
+  setHandler(resolveCase, (input) => change({ ...input, change: 'resolve' }))
 
-  latest ??= await readCase({ caseId })
-  await condition(() => latest?.state === 'resolved' || workflowInfo().continueAsNewSuggested)
+  latest = newer(await readCase({ caseId }))
+  const isResolved = () => latest?.state === 'resolved'
+  await condition(() => isResolved() || workflowInfo().continueAsNewSuggested)
   await condition(allHandlersFinished)
-  if (latest.state !== 'resolved') return continueAsNew<typeof caseWork>({ caseId })
-  return latest
+  return isResolved() ? latest : continueAsNew<typeof caseWork>({ caseId })
 }

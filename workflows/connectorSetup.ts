@@ -7,12 +7,13 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { ConnectorSetupInput, HumanInput, SetupStepInput, SetupStepResult } from '../domain/processes.ts'
+import type { ConnectorSetupInput, HumanInput, SetupStepResult } from '../domain/processes.ts'
 import { abandonSetup, firstImportStored, performSetupStep } from './contract.ts'
 import { patient, prompt } from './options.ts'
 
 const { performStep } = prompt('Perform a step of the set-up')
 const { endSetup } = patient('Leave nothing behind')
+const { readSetupState } = patient('Read where the set-up stands')
 
 /** An activated connector that never imported is somebody's oversight, not a process. */
 const PROOF_WITHIN = '30 days'
@@ -21,29 +22,24 @@ const PROOF_WITHIN = '30 days'
  * Guides an admin from the choice of a kind to the first stored rows. May be left for weeks.
  * Id:    `setup/<connectorId>`.
  * Ends:  when the first import proves it, or abandoned.
- * State: none; each step's outcome is in the set-up's row.
+ * State: none; each step's outcome is in the set-up's row, where a step that comes too late is refused and a repeated
+ *        act gets its first answer.
  */
 export async function connectorSetup(input: ConnectorSetupInput): Promise<void> {
-  let phase: 'open' | 'activated' | 'abandoned' | 'proven' = 'open'
+  // Handlers stand before the first wait: an update that starts this run would find none otherwise.
+  let phase: 'open' | 'activated' | 'abandoned' | 'proven' | undefined
   const done = new Map<string, SetupStepResult>()
 
-  setHandler(
-    performSetupStep,
-    async (request) => {
-      const result = await performStep({ ...request, setupId: input.setupId })
-      done.set(request.step, result)
-      if (result.step === 'activate' && result.state === 'done') phase = 'activated'
-      setCurrentDetails(
-        [...done.values()].map(({ step, state, code }) => `- ${step}: ${state}${code ? ` (${code})` : ''}`).join('\n'),
-      )
-      return result
-    },
-    {
-      validator: (_request: SetupStepInput) => {
-        if (phase !== 'open') throw ApplicationFailure.nonRetryable(`the set-up is ${phase}`, 'state_conflict')
-      },
-    },
-  )
+  setHandler(performSetupStep, async (request) => {
+    const result = await performStep({ ...request, setupId: input.setupId })
+    done.set(request.step, result)
+    // The first import may have been faster than this answer.
+    if (result.step === 'activate' && result.state === 'done' && phase !== 'proven') phase = 'activated'
+    setCurrentDetails(
+      [...done.values()].map(({ step, state, code }) => `- ${step}: ${state}${code ? ` (${code})` : ''}`).join('\n'),
+    )
+    return result
+  })
   setHandler(
     abandonSetup,
     async (by) => {
@@ -52,7 +48,7 @@ export async function connectorSetup(input: ConnectorSetupInput): Promise<void> 
     },
     {
       validator: (_by: HumanInput) => {
-        if (phase !== 'open' && phase !== 'abandoned')
+        if (phase === 'activated' || phase === 'proven')
           throw ApplicationFailure.nonRetryable(`the set-up is ${phase}`, 'state_conflict')
       },
     },
@@ -61,6 +57,8 @@ export async function connectorSetup(input: ConnectorSetupInput): Promise<void> 
     phase = 'proven'
   })
 
+  const stored = await readSetupState({ setupId: input.setupId })
+  phase ??= stored
   await condition(() => phase !== 'open' || workflowInfo().continueAsNewSuggested)
   await condition(allHandlersFinished)
   if (phase === 'open') return continueAsNew<typeof connectorSetup>(input)

@@ -3,7 +3,6 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import {
   type ApprovalResult,
-  type ApprovalState,
   type AssignInput,
   type CaseResult,
   type DecideInput,
@@ -38,8 +37,8 @@ export const confirmAlert = defineUpdate<TriageResult, [WithComment]>('confirmAl
 export const dismissAlert = defineUpdate<TriageResult, [DismissInput]>('dismissAlert')
 export const escalateAlert = defineUpdate<TriageResult, [WithComment]>('escalateAlert')
 export const reopenAlert = defineUpdate<TriageResult, [WithComment]>('reopenAlert')
-/** An approval that this alert waits for has closed. */
-export const approvalClosed = defineSignal<[{ approvalId: string; state: ApprovalState }]>(SIGNALS.approvalClosed)
+/** Something other than the triage's own updates changed the alert; its row says what. */
+export const alertChanged = defineSignal(SIGNALS.alertChanged)
 export const decideApproval = defineUpdate<ApprovalResult, [DecideInput]>('decideApproval')
 export const withdrawApproval = defineUpdate<ApprovalResult, [HumanInput]>('withdrawApproval')
 export const assignCase = defineUpdate<CaseResult, [AssignInput]>('assignCase')

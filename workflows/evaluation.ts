@@ -6,6 +6,7 @@ import { long, patient } from './options.ts'
 const { buildRollups } = long('Fill rollups that do not cover all history')
 const { evaluatePolicy } = patient('Evaluate people')
 const { openTriage } = patient('Open triage of new alerts')
+const { nudgeTriage } = patient('Tell the triage of alerts with new evidence')
 const { nudgeExports } = patient('Wake the exports')
 
 /** Imports that end together are looked at together. */
@@ -33,6 +34,7 @@ export async function evaluation({ policyId, everybody = false }: EvaluationInpu
     total.alertsCreated += done.alertsCreated.length
     total.alertsUpdated += done.alertsUpdated.length
     if (done.alertsCreated.length > 0) await openTriage({ alertIds: done.alertsCreated })
+    if (done.alertsUpdated.length > 0) await nudgeTriage({ alertIds: done.alertsUpdated })
     if (done.destinations.length > 0) await nudgeExports({ destinations: done.destinations })
     setCurrentDetails(`people ${total.people}, alerts created ${total.alertsCreated}, updated ${total.alertsUpdated}`)
     if (!done.more && !requested) return total

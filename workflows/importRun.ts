@@ -8,6 +8,7 @@ const { importRecords } = long('Read, map and store', {
 })
 const { finishImport } = patient('Close the import')
 const { proveSetup } = patient('Prove the set-up')
+const { startCheck } = patient('Check what the connector needs')
 const { nudgeEvaluations } = patient('Ask for evaluations')
 
 /**
@@ -20,13 +21,16 @@ export async function importRun({ connectorId, importId }: ImportRunInput): Prom
   const { runId, startTime, searchAttributes } = workflowInfo()
   const scheduled = searchAttributes['TemporalScheduledStartTime'] as Date[] | undefined
   const nominalAt = (scheduled?.[0] ?? startTime).toISOString()
-  const importIds = importId ? [importId] : await beginImports({ connectorId, runId, nominalAt })
+  const importIds = importId ? [importId] : await begin({ connectorId, runId, nominalAt })
   const imports: ImportBalance[] = []
   let failed: unknown
+  let recheck = false
   for (const id of importIds) {
     try {
       await importRecords({ importId: id })
-      const balance = await finishImport({ importId: id, outcome: 'completed' })
+      const finished = await finishImport({ importId: id, outcome: 'completed' })
+      const { balance } = finished
+      recheck ||= finished.recheck
       imports.push(balance)
       setCurrentDetails(imports.map(describe).join('\n'))
       if (balance.stored + balance.duplicate > 0) await proveSetup({ connectorId, importId: id })
@@ -39,11 +43,23 @@ export async function importRun({ connectorId, importId }: ImportRunInput): Prom
       if (isCancellation(error)) throw error
       // One file that cannot be read must not keep the others waiting.
       failed ??= error
+      recheck = true
     }
   }
+  if (recheck) await startCheck({ connectorId })
   await nudgeEvaluations()
   if (failed) throw failed
   return { imports }
+}
+
+/** A source that cannot even be looked at is checked at once: the connector then says what to mend. */
+async function begin(input: Parameters<typeof beginImports>[0]): Promise<string[]> {
+  try {
+    return await beginImports(input)
+  } catch (error) {
+    if (!isCancellation(error)) await startCheck({ connectorId: input.connectorId })
+    throw error
+  }
 }
 
 const describe = ({ importId, received, stored, duplicate, quarantined, ignored }: ImportBalance): string =>

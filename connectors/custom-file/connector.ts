@@ -2,7 +2,7 @@ import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { requireColumns } from '../files/columns.ts'
 import { readDelimited } from '../files/delimited.ts'
 import { readJsonLines } from '../files/json-lines.ts'
-import { freshness } from '../files/settings.ts'
+import { dropFolder, freshness } from '../files/settings.ts'
 import { type CustomFileConfig, config } from './config.ts'
 import { type CustomRecord, map } from './map.ts'
 import { ROLES } from './roles.ts'
@@ -16,7 +16,7 @@ export const customFile = defineConnector<typeof config, CustomRecord>({
   guide: 'docs/guides/custom-file.md',
   config,
   everySeconds: 60,
-  prerequisites: [freshness('custom-file-fresh', ({ freshDays }: CustomFileConfig) => freshDays)],
+  prerequisites: [dropFolder, freshness('custom-file-fresh', ({ freshDays }: CustomFileConfig) => freshDays)],
   columns: () => ROLES,
   read,
   map,

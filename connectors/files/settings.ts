@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises'
 import { z } from 'zod'
 import type { Prerequisite } from '../connector.ts'
 import { DATE_FORMATS } from './dates.ts'
@@ -24,6 +25,24 @@ function isZone(zone: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Where a folder is watched, the worker can look into it. */
+export const dropFolder: Prerequisite<{ dropFolder?: string | undefined }> = {
+  id: 'drop-folder',
+  title: 'The watched folder can be read',
+  anchor: 'drop-folder',
+  when: 'before',
+  async check({ config: { dropFolder: folder } }) {
+    if (!folder) return { state: 'met', code: 'not_used', detail: 'No folder is watched.' }
+    try {
+      await access(folder, constants.R_OK | constants.X_OK)
+      return { state: 'met', code: 'readable', detail: 'The watched folder can be read.' }
+    } catch {
+      const detail = 'The watched folder cannot be read; create it, or let the worker read it.'
+      return { state: 'unmet', code: 'folder_unreadable', detail }
+    }
+  },
 }
 
 /** A pushed source that falls silent is noticed: a file is due every so many days. */

@@ -85,6 +85,7 @@ export interface Alert {
   state: string;
   updated_at: Timestamp;
   version: number;
+  waiting_since: Generated<Timestamp>;
 }
 
 export interface AlertVersion {

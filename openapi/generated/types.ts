@@ -1424,6 +1424,13 @@ export interface components {
         PauseReason: {
             /** @enum {string} */
             by: "prerequisite" | "staff";
+            /** @description Of the prerequisite that paused it. */
+            check?: string;
+            /**
+             * @description With `import`, only what an import brings can end the pause, so files are taken and Schedules run.
+             * @enum {string}
+             */
+            mendedBy?: "admin" | "import";
             code?: string;
             detail?: string;
             guide?: string;

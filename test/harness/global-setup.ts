@@ -2,14 +2,17 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { startPostgres } from '../../cli/embedded/postgres.ts'
-import { findTemporalCli } from '../../cli/embedded/temporal-cli.ts'
+import { findTemporalCli, findTemporalTestServer } from '../../cli/embedded/temporal-cli.ts'
 import { startTemporal } from '../../cli/embedded/temporal-server.ts'
 import { prepareTemplate } from './database.ts'
 
 /** A crash of the test machine may lose a test database; a slow one may not lose the afternoon. */
 const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
-/** One real PostgreSQL and one real Temporal server for the run; test files clone databases from a migrated template. */
+/**
+ * One real PostgreSQL and one real Temporal server for the run; test files clone databases from a migrated template. The
+ * time-skipping server is only fetched here: whoever needs it starts one of its own, since time is the server's.
+ */
 export async function setup(): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-test-'))
   chmodSync(dataDir, 0o755)
@@ -17,6 +20,7 @@ export async function setup(): Promise<() => Promise<void>> {
   const postgres = await startPostgres({ dataDir, log, settings: UNSAFE_AND_FAST })
   const { path: cliPath } = await findTemporalCli({ log })
   const temporal = await startTemporal({ cliPath, dataDir, log, keep: false })
+  process.env['OPENIRM_TEST_TIME_SKIPPING_SERVER'] = (await findTemporalTestServer({ log })).path
   process.env['OPENIRM_TEST_DATABASE_URL'] = postgres.url
   process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] = temporal.address
   await prepareTemplate(postgres.url)

@@ -3,6 +3,8 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { Client, Connection } from '@temporalio/client'
+import type { Duration } from '@temporalio/common'
+import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, NativeConnection, Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
 import { pino } from 'pino'
 import { v7 as uuid } from 'uuid'
@@ -36,10 +38,57 @@ export interface World extends AsyncDisposable {
   comment(subject: 'alert' | 'approval' | 'case', subjectId: string, authorId: string, body: string): Promise<string>
 }
 
+export interface WorldOptions {
+  /** Which workers run; all of them unless told. */
+  queues?: readonly Queue[]
+  /** Another Temporal server than the run's. */
+  temporalAddress?: string
+}
+
 /** A database, a namespace and workers of the test's own, over the run's real servers. */
-export async function world({ queues }: { queues?: readonly Queue[] } = {}): Promise<World> {
+export async function world(options: WorldOptions = {}): Promise<World> {
   const t = await testDatabase()
-  const address = process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string
+  const server = await ownNamespace(options.temporalAddress ?? (process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string))
+  return over(t, server, options.queues)
+}
+
+export interface WaitingWorld extends World {
+  /** Lets so much time of the server pass; waits of workflows end on the way. */
+  pass(duration: Duration): Promise<void>
+}
+
+/**
+ * The same over a time-skipping server of its own. It has no Schedules, no listing and no search attributes, and only
+ * the server's clock is ahead: activities and the database keep the time of the machine.
+ */
+export async function waitingWorld(): Promise<WaitingWorld> {
+  const before = process.env['OPENIRM_SEARCH_ATTRIBUTES']
+  process.env['OPENIRM_SEARCH_ATTRIBUTES'] = 'off'
+  const executable = process.env['OPENIRM_TEST_TIME_SKIPPING_SERVER'] as string
+  const env = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path: executable } },
+  })
+  const w = await over(await testDatabase(), {
+    connection: env.connection,
+    native: env.nativeConnection,
+    namespace: env.namespace ?? 'default',
+    close: async () => {
+      await env.teardown()
+      if (before === undefined) delete process.env['OPENIRM_SEARCH_ATTRIBUTES']
+      else process.env['OPENIRM_SEARCH_ATTRIBUTES'] = before
+    },
+  })
+  return { ...w, pass: (duration) => env.sleep(duration) }
+}
+
+interface Server {
+  connection: Connection
+  native: NativeConnection
+  namespace: string
+  close(): Promise<void>
+}
+
+async function ownNamespace(address: string): Promise<Server> {
   const namespace = `test-${randomBytes(5).toString('hex')}`
   const connection = await Connection.connect({ address })
   await connection.workflowService.registerNamespace({
@@ -54,6 +103,20 @@ export async function world({ queues }: { queues?: readonly Queue[] } = {}): Pro
       searchAttributes: Object.fromEntries(Object.values(SEARCH_ATTRIBUTES).map((name) => [name, 2])),
     }),
   )
+  const native = await NativeConnection.connect({ address })
+  return {
+    connection,
+    native,
+    namespace,
+    close: async () => {
+      await native.close()
+      await connection.close()
+    },
+  }
+}
+
+async function over(t: TestDatabase, server: Server, queues?: readonly Queue[]): Promise<World> {
+  const { connection, native, namespace } = server
   const client = new Client({ connection, namespace, dataConverter: { payloadCodecs: [new EncryptingCodec(t.ring)] } })
   const folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-spool-'))
   chmodSync(folder, 0o700)
@@ -71,7 +134,6 @@ export async function world({ queues }: { queues?: readonly Queue[] } = {}): Pro
     allowPrivateAddresses: true,
     maxFileBytes: 1_000_000_000,
   }
-  const native = await NativeConnection.connect({ address })
   const workers = await startWorkers(deps, {
     connection: native,
     namespace,
@@ -155,8 +217,7 @@ export async function world({ queues }: { queues?: readonly Queue[] } = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await workers.stop()
-      await native.close()
-      await connection.close()
+      await server.close()
       rmSync(folder, { recursive: true, force: true })
       await t[Symbol.asyncDispose]()
     },
