@@ -65,6 +65,7 @@ export const MAY = {
   evaluatePolicy: ['admin'],
   listIndicators: ['admin', 'analyst', 'investigator', 'auditor'],
   getIndicator: ['admin', 'analyst', 'investigator', 'auditor'],
+  createIndicator: ['admin'],
 
   listAlerts: ['analyst', 'investigator'],
   // An approver reads the alert behind a pending approval, and no other: the handler asks for it.

@@ -205,6 +205,9 @@ export function activitiesOf(finding: Finding): Activity[] {
   }))
 }
 
+/** Tells the rows of a detection's variant; the configured id, never a cell. */
+export const variantFlag = (variantId: string): string => `variant_${variantId.replaceAll('-', '_')}`
+
 export const FACT_KINDS = [
   'resignation',
   'job_level_change',
@@ -266,7 +269,7 @@ export const REJECTION_CODES = {
   field_invalid: 'The field has another type or form than the source documents.',
   identifier_invalid: 'The cell does not name an account in the expected form, for example name@example.com.',
   json_invalid: 'The line is not one JSON object with every field once. Mend the export of the source.',
-  number_invalid: 'The cell is not a whole number of zero or more. Correct the cell, or the column in the mapping.',
+  number_invalid: 'The cell is not a number as the column should hold. Correct the cell, or the column in the mapping.',
   object_damaged: 'The object cannot be read: truncated, not gzip, or not JSON. Restore the object, then re-drive.',
   quote_unbalanced: 'A quote is opened and not closed. Double quotes inside quoted cells.',
   required_cell_empty: 'A required cell is empty.',

@@ -11,10 +11,10 @@ test('every example in the indicator files comes out as its file says', async ()
   expect(new Set(results.map((result) => result.indicatorId))).toEqual(new Set(indicators.keys()))
 })
 
-test('every template names known indicators, ten or more, each with an innocent explanation', () => {
+test('every template names known indicators, several of them, each with an innocent explanation', () => {
   const indicators = loadIndicators()
   for (const template of loadTemplates().values()) {
-    expect(definitionFrom(template, indicators).indicators.length).toBeGreaterThanOrEqual(10)
+    expect(definitionFrom(template, indicators).indicators.length).toBeGreaterThan(3)
   }
   for (const indicator of indicators.values()) expect(indicator.innocent.length).toBeGreaterThan(0)
 })

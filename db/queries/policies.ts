@@ -75,11 +75,16 @@ export async function policyHealth(db: Connection, policyId: string) {
 export const listIndicators = (db: Connection) =>
   db.selectFrom('indicator').distinctOn('id').selectAll().orderBy('id').orderBy('version', 'desc').execute()
 
-/** Throws not_found. */
-export async function readIndicator(db: Connection, id: string, version?: number) {
+/** Without a version the newest. */
+export function findIndicator(db: Connection, id: string, version?: number) {
   let query = db.selectFrom('indicator').selectAll().where('id', '=', id)
   if (version !== undefined) query = query.where('version', '=', version)
-  const row = await query.orderBy('version', 'desc').limit(1).executeTakeFirst()
+  return query.orderBy('version', 'desc').limit(1).executeTakeFirst()
+}
+
+/** Throws not_found. */
+export async function readIndicator(db: Connection, id: string, version?: number) {
+  const row = await findIndicator(db, id, version)
   if (!row) throw new AppError('not_found', `there is no such indicator ${id}`)
   return row
 }

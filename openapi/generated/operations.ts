@@ -46,6 +46,7 @@ export const OPERATIONS = {
   getPolicyHealth: { method: 'get', path: '/policies/{policyId}/health' },
   evaluatePolicy: { method: 'post', path: '/policies/{policyId}/evaluate' },
   listIndicators: { method: 'get', path: '/indicators' },
+  createIndicator: { method: 'post', path: '/indicators' },
   getIndicator: { method: 'get', path: '/indicators/{indicatorId}' },
   listAlerts: { method: 'get', path: '/alerts' },
   getAlert: { method: 'get', path: '/alerts/{alertId}' },

@@ -755,7 +755,11 @@ export interface paths {
         /** Every indicator, at its newest version. */
         get: operations["listIndicators"];
         put?: never;
-        post?: never;
+        /**
+         * Makes an indicator of a detection of another product, or its next version.
+         * @description `connectorId` is a connector of the kind `insider-risk-indicators`, `detection` and `variant` are ids of its settings. With `tiers` the greatest figure of a day is compared with them; without, every detection of the day counts, which is what a trigger needs. Its id is `custom-<detection>` or `custom-<detection>-<variant>`. Policies name it in their next version, as an indicator or as a trigger; those that have it keep their version of it.
+         */
+        post: operations["createIndicator"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1376,7 +1380,7 @@ export interface components {
             temporal: "reachable" | "unreachable";
         };
         /** @enum {string} */
-        ConnectorKindId: "amazon-s3" | "custom-file" | "epic" | "healthcare" | "hr" | "physical-badging";
+        ConnectorKindId: "amazon-s3" | "custom-file" | "epic" | "healthcare" | "hr" | "insider-risk-indicators" | "physical-badging";
         ConnectorKindSummary: {
             id: components["schemas"]["ConnectorKindId"];
             title: string;
@@ -1668,6 +1672,11 @@ export interface components {
             sha256: string;
             definition: components["schemas"]["FreeObject"];
             createdAt: components["schemas"]["Instant"];
+        };
+        Tiers: {
+            low: number;
+            medium: number;
+            high: number;
         };
         AlertVersion: {
             alertId: components["schemas"]["Id"];
@@ -3079,6 +3088,55 @@ export interface operations {
                     "application/json": {
                         items: components["schemas"]["Indicator"][];
                     };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    createIndicator: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    connectorId: components["schemas"]["Id"];
+                    detection: string;
+                    variant?: string;
+                    title: string;
+                    /** @description What an insight says; may hold {value}, {unit} and {day}. */
+                    says?: string;
+                    /** @description Explanations that a reviewer reads first. */
+                    innocent: string[];
+                    tiers?: components["schemas"]["Tiers"];
+                    weights?: components["schemas"]["Tiers"];
+                    unit?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description It says this already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Indicator"];
+                };
+            };
+            /** @description The indicator. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Indicator"];
                 };
             };
             default: components["responses"]["Problem"];
