@@ -16,6 +16,7 @@ import {
   SIGNALS,
   workflowId,
 } from '../domain/processes.ts'
+import { shapeOf } from '../domain/shape.ts'
 import type { Mapped } from '../domain/signal.ts'
 import { type ConfiguredConnector, configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
@@ -226,7 +227,10 @@ const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) =
   },
 }
 
-/** What a dry run shows of a decoded record: never the account, never a name. */
+/**
+ * What a dry run shows of a decoded record: never the account, and of texts of the source their form alone. At a set-up
+ * nobody is known yet whom a look-up could mask.
+ */
 function shownOf(mapped: Exclude<Mapped, { type: 'ignored' | 'rejected' }>): Record<string, unknown> {
   if (mapped.type === 'fact') {
     return {
@@ -235,7 +239,7 @@ function shownOf(mapped: Exclude<Mapped, { type: 'ignored' | 'rejected' }>): Rec
       effectiveAt: mapped.effectiveAt.toISOString(),
       lastWorkingAt: mapped.lastWorkingAt?.toISOString() ?? null,
       personScheme: mapped.person.scheme,
-      attributes: mapped.attributes,
+      attributes: shapeOf(mapped.attributes),
       sealedFields: Object.keys(mapped.personal ?? {}),
     }
   }
@@ -259,8 +263,8 @@ function shownOf(mapped: Exclude<Mapped, { type: 'ignored' | 'rejected' }>): Rec
     outcome: mapped.outcome,
     actorScheme: mapped.actor.scheme,
     actorKind: mapped.actorKind,
-    container: mapped.container ?? null,
-    object: mapped.object ?? null,
+    container: shapeOf(mapped.container),
+    object: shapeOf(mapped.object),
     sizeBytes: mapped.sizeBytes ?? null,
   }
 }

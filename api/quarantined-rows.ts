@@ -8,11 +8,11 @@ import { openRedrive } from '../db/imports.ts'
 import * as queries from '../db/queries/quarantined-rows.ts'
 import type { Vault } from '../db/vault.ts'
 import { AppError } from '../domain/errors.ts'
+import { shapeOf } from '../domain/shape.ts'
 import { REJECTION_CODES, type RejectionCode } from '../domain/signal.ts'
 import type { components } from '../openapi/generated/types.ts'
 import { startImport } from './processes.ts'
 import { inTransaction, iso, read } from './route.ts'
-import { shapeOf } from './shape.ts'
 
 type Wire = components['schemas']
 

@@ -12,6 +12,7 @@ import { watch } from './chapters/watching.ts'
 import { demoFolder, type Home, openHome, type PlotOptions } from './home.ts'
 import { type Outside, openOutside } from './outside.ts'
 import { emptyReport, type Report } from './report.ts'
+import { scan } from './scan/scan.ts'
 import { count, createScreen, duration, type Screen } from './screen.ts'
 import { openStaff } from './staff.ts'
 import type { Story } from './story.ts'
@@ -125,8 +126,9 @@ async function tellStory({ home, screen, report, ends, lock }: Begun): Promise<S
     const watched = await timed('watch', () => watch(story))
     await timed('decide', () => decide(story, watched))
     await timed('tell', () => tell(story, destinations))
-    screen.chapter('Prove', 'nothing was altered')
+    screen.chapter('Prove', 'nothing was altered, and nobody is named anywhere')
     await timed('verify', () => verify(story))
+    await timed('privacyScan', () => scan(story))
   }
   await Promise.race([chapters(), lost])
   return story
