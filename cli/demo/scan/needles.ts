@@ -32,8 +32,9 @@ export class Needles {
   readonly #longest: number
   readonly #bits: Uint32Array
   readonly #shift: number
-  /** Gram → first entry; entries of one gram are chained. */
-  readonly #first = new Map<number, number>()
+  /** Gram → first entry by open addressing, −1 where there is none; entries of one gram are chained. */
+  readonly #grams: Int32Array
+  readonly #first: Int32Array
   readonly #next: Int32Array
 
   constructor(needles: Iterable<Needle>) {
@@ -62,15 +63,27 @@ export class Needles {
     const width = Math.min(27, Math.max(16, Math.ceil(Math.log2(entries + 1)) + 4))
     this.#shift = 32 - width
     this.#bits = new Uint32Array(2 ** (width - 5))
-    this.#next = new Int32Array(entries).fill(-1)
+    this.#next = new Int32Array(entries)
+    this.#grams = new Int32Array(2 ** width)
+    this.#first = new Int32Array(2 ** width).fill(-1)
     for (let entry = 0; entry < entries; entry += 1) {
       const at = (this.#starts[Math.floor(entry / this.#stride)] as number) + (entry % this.#stride)
       const gram = gramAt(this.#bytes, at)
-      this.#next[entry] = this.#first.get(gram) ?? -1
-      this.#first.set(gram, entry)
+      const slot = this.#slotOf(gram)
+      this.#grams[slot] = gram
+      this.#next[entry] = this.#first[slot] as number
+      this.#first[slot] = entry
       const bit = Math.imul(gram, MULTIPLIER) >>> this.#shift
       this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] as number) | (1 << (bit & 31))
     }
+  }
+
+  /** Where a gram is, or the free slot where it would be. */
+  #slotOf(gram: number): number {
+    const last = this.#first.length - 1
+    let slot = Math.imul(gram, MULTIPLIER) >>> this.#shift
+    while ((this.#first[slot] as number) >= 0 && this.#grams[slot] !== gram) slot = (slot + 1) & last
+    return slot
   }
 
   /** A search through one stream. */
@@ -102,7 +115,7 @@ export class Needles {
         ((FOLD[text[at + 3] as number] as number) << 24)
       const bit = Math.imul(gram, MULTIPLIER) >>> this.#shift
       if (((bits[bit >>> 5] as number) & (1 << (bit & 31))) === 0) continue
-      for (let entry = this.#first.get(gram) ?? -1; entry >= 0; entry = this.#next[entry] as number) {
+      for (let entry = this.#first[this.#slotOf(gram)] as number; entry >= 0; entry = this.#next[entry] as number) {
         const form = Math.floor(entry / this.#stride)
         const start = at - (entry % this.#stride)
         const from = this.#starts[form] as number
@@ -127,23 +140,24 @@ const gramAt = (bytes: Uint8Array, at: number): number =>
   ((bytes[at + 2] as number) << 16) |
   ((bytes[at + 3] as number) << 24)
 
-/** A text as surfaces may spell it: either case, composed or not, escaped in JSON or in an address. */
+/** A text as surfaces may spell it: escaped in JSON or in an address; where it is not ASCII, in lower case and decomposed too. */
 function formsOf(text: string): Buffer[] {
-  const spellings = new Set<string>()
-  for (const cased of [text, text.toLowerCase(), text.toUpperCase()]) {
-    for (const composed of [cased.normalize('NFC'), cased.normalize('NFD')]) {
-      spellings.add(composed)
-      spellings.add(escaped(composed))
-      spellings.add(encodeURIComponent(composed))
-    }
-  }
-  const folded = new Map([...spellings].map((each) => [asciiLower(each), each]))
-  return [...folded.values()].map((each) => Buffer.from(each))
+  const composed = text.normalize('NFC')
+  const spellings = ASCII.test(text)
+    ? [text]
+    : [composed, composed.toLowerCase(), composed.toUpperCase(), text.normalize('NFD')]
+  const forms = new Set(spellings.flatMap((each) => [each, escaped(each), encodeURIComponent(each)]).map(asciiLower))
+  return [...forms].map((form) => Buffer.from(form))
 }
 
-const asciiLower = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
+const ASCII = /^\p{ASCII}*$/u
+
+const asciiLower = (text: string): string => text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
 
 const escaped = (text: string): string =>
-  [...text.split('')]
-    .map((unit) => (unit > '\u007f' ? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}` : unit))
-    .join('')
+  text.replaceAll(/\P{ASCII}/gu, (letter) =>
+    letter
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )

@@ -56,7 +56,7 @@ const size = (bytes: number): string =>
   bytes < 1e6 ? `${count(Math.ceil(bytes / 1e3))} KB` : `${count(Math.round(bytes / 1e6))} MB`
 
 /** Whoever's last name, account names or number is found has been named; longer forms contain one of them. */
-function* needlesOf(organisation: Organisation, people: number): Generator<Needle> {
+export function* needlesOf(organisation: Organisation, people: number): Generator<Needle> {
   for (let index = 0; index < people; index += 1) {
     const all = [...new Set(personalStringsOf(organisation.person(index)))]
     for (const text of all) {
