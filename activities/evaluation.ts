@@ -15,7 +15,7 @@ import {
   severityOf,
   withoutSpent,
 } from '../domain/score.ts'
-import { evidenceOf, rebuildRollup, rollupKey } from '../policies/compile.ts'
+import { evidenceOf, rebuildRollups, rollupKey } from '../policies/compile.ts'
 import { evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
 import { pinnedIndicators, storedDefinition } from '../policies/load.ts'
 import type { PolicyDefinition } from '../policies/template.ts'
@@ -133,16 +133,17 @@ export async function buildRollups(
   if (missing.length === 0) return 0
   // Chunks under way may not know the policy yet. Each holds its import's row: wait for them to end; the next ones know.
   await deps.db.transaction().execute((tx) => sql`lock table import in exclusive mode`.execute(tx))
-  for (const [number, indicator] of missing.entries()) {
+  let days = 0
+  await rebuildRollups(deps.db, missing, () => {
     signal.throwIfAborted()
-    await rebuildRollup(deps.db, indicator)
-    await deps.db
-      .insertInto('rollup')
-      .values({ key: rollupKey(indicator) })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute()
-    heartbeat({ chunk: number + 1 })
-  }
+    days += 1
+    heartbeat({ chunk: days })
+  })
+  await deps.db
+    .insertInto('rollup')
+    .values(missing.map((indicator) => ({ key: rollupKey(indicator) })))
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
   return missing.length
 }
 

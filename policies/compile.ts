@@ -187,10 +187,14 @@ export async function recomputeSeen(tx: Connection, touched: string): Promise<vo
 }
 
 /**
- * Recomputes one indicator over all history, after it was added or changed: a transaction per UTC day, so that no
- * statement outgrows its time limit and imports go on in between. Run twice it changes nothing.
+ * Recomputes indicators over all history, after they were added or changed: all in one pass, a transaction per UTC day, so
+ * that no statement outgrows its time limit and imports go on in between. Run twice it changes nothing.
  */
-export async function rebuildRollup(db: Connection, indicator: ActiveIndicator): Promise<void> {
+export async function rebuildRollups(
+  db: Connection,
+  indicators: readonly ActiveIndicator[],
+  onDay: () => void = () => {},
+): Promise<void> {
   const partitions = await sql<{ month: string }>`
     select to_char(to_date(right(child.relname, 6), 'YYYYMM'), 'YYYY-MM-DD') as month
     from pg_inherits join pg_class child on child.oid = inhrelid
@@ -203,8 +207,9 @@ export async function rebuildRollup(db: Connection, indicator: ActiveIndicator):
           select distinct a.identity_id, ${day}::date as day from activity a
           where a.at >= ${day}::date::timestamp at time zone 'UTC'
             and a.at < (${day}::date + 1)::timestamp at time zone 'UTC'`.execute(tx)
-        await recomputeRollups(tx, [indicator], 'pg_temp.rebuilt_day')
+        await recomputeRollups(tx, indicators, 'pg_temp.rebuilt_day')
       })
+      onDay()
     }
   }
 }

@@ -7,7 +7,7 @@ import { ImportSession } from '../db/import-session.ts'
 import type { Activity } from '../domain/signal.ts'
 import { addDays } from '../domain/window.ts'
 import { type TestDatabase, testDatabase } from '../test/harness/database.ts'
-import { type ActiveIndicator, rebuildRollup, recomputeRollups, recomputeSeen, rollupKey } from './compile.ts'
+import { type ActiveIndicator, rebuildRollups, recomputeRollups, recomputeSeen, rollupKey } from './compile.ts'
 import { insertSomebody } from './examples.ts'
 import { loadIndicators } from './load.ts'
 
@@ -130,7 +130,7 @@ test('any order, cutting and repetition of the same activities ends in the same 
       rows += atOnce.rollups.length
       // Built anew from what is stored, for whoever adds an indicator later.
       await sql`truncate indicator_day`.execute(t.db)
-      for (const indicator of REBUILT) await rebuildRollup(t.db, indicator)
+      await rebuildRollups(t.db, REBUILT)
       const kept = new Set(REBUILT.map(rollupKey))
       expect((await stateOf(t)).rollups).toEqual(
         atOnce.rollups.filter((row) => kept.has((row as { indicator_id: string }).indicator_id)),
@@ -191,7 +191,7 @@ test('values in predicates are bound, never pasted', async () => {
     measure: { of: 'count' },
   }
   await arrive(t, session, people, [[read(1, { nativeEvent: name }), read(2)]])
-  await rebuildRollup(t.db, hostile)
+  await rebuildRollups(t.db, [hostile])
   const rows = await t.db
     .selectFrom('indicator_day')
     .select(['indicator_id', 'count'])
@@ -256,7 +256,7 @@ test('hours are those of the zone that the policy is set to, on both sides of a 
       read(n, { verb: 'download', at: new Date(at), object: `object-${n}`, container: 'bucket' }),
     ),
   ])
-  await rebuildRollup(t.db, { ...offHours, timeZone: 'Europe/Berlin' })
+  await rebuildRollups(t.db, [{ ...offHours, timeZone: 'Europe/Berlin' }])
   const rows = await t.db
     .selectFrom('indicator_day')
     .selectAll()
