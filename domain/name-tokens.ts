@@ -1,7 +1,7 @@
 import type { Identifier } from './signal.ts'
 
 /**
- * The words by which free text may name a person. A token is one to three words in lower case, joined by a blank,
+ * The words by which free text may name a person. A token is one to five words in lower case, joined by a blank,
  * whatever stood between them in the text: `Dana.Smith`, `dana smith` and `dana_smith` are one token.
  */
 
@@ -22,7 +22,9 @@ const COMMON = new Set([
   'test',
   'user',
 ])
-const MAX_WORDS = 3
+const MAX_WORDS = 5
+/** Parts of last names that name nobody alone. */
+const PARTICLES = new Set(['von', 'van', 'der', 'den', 'del', 'della', 'dos', 'das', 'des', 'ter', 'ten', 'bin', 'ibn'])
 
 export const normaliseToken = (text: string): string => text.normalize('NFC').toLowerCase()
 
@@ -44,17 +46,30 @@ export function tokensOfIdentifier({ scheme, value }: Identifier): string[] {
   return tokens
 }
 
-/** Tokens by which a name is recognised in text: both orders, and the last name alone. */
+/** How the letters of a word are written where only plain ones are to be had. */
+const PLAIN: Record<string, string> = { ä: 'ae', ö: 'oe', ü: 'ue', ß: 'ss', ø: 'oe', æ: 'ae', å: 'aa', ł: 'l', đ: 'd' }
+
+/** A token as it is, transcribed, and without its marks: `müller`, `mueller`, `muller`. */
+function spellings(token: string): string[] {
+  const transcribed = token.replace(/[^a-z0-9 ]/g, (letter) => PLAIN[letter] ?? letter)
+  const bare = (text: string) => text.normalize('NFD').replace(/\p{M}/gu, '').normalize('NFC')
+  return [...new Set([token, bare(transcribed), bare(token)])]
+}
+
+/** Tokens by which a name is recognised in text: both orders, and the last name alone, also in its parts. */
 export function tokensOfName(first: string, last: string): string[] {
   const [firsts, lasts] = [wordsOf(first), wordsOf(last)]
   const tokens = new Set<string>()
   const add = (words: string[]) => {
-    if (usable(words) && words.length <= MAX_WORDS) tokens.add(words.join(' '))
+    if (!usable(words) || words.length > MAX_WORDS) return
+    for (const token of spellings(words.join(' '))) tokens.add(token)
   }
   add(lasts)
+  for (const part of lasts) if (!PARTICLES.has(part)) add([part])
   if (firsts.length > 0 && lasts.length > 0) {
     add([...firsts, ...lasts])
     add([...lasts, ...firsts])
+    add([firsts[0] as string, ...lasts])
     add([firsts[0] as string, lasts.at(-1) as string])
     add([lasts.at(-1) as string, firsts[0] as string])
   }

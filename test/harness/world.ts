@@ -245,3 +245,15 @@ export async function eventually<T>(
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }
+
+/** The code with which work is refused, however deep it lies; undefined when it is not refused. */
+export async function refusalOf(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    let cause = error as { cause?: unknown; type?: string | null; code?: string }
+    while (cause.cause) cause = cause.cause as typeof cause
+    return cause.type ?? cause.code ?? String(error)
+  }
+}
