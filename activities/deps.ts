@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client'
 import type { Logger } from 'pino'
+import type { AccessBook } from '../connectors/access.ts'
 import type { OriginLookup } from '../connectors/origin.ts'
 import type { Database } from '../db/connection.ts'
 import type { Spool } from '../db/spool.ts'
@@ -14,6 +15,8 @@ export interface Deps {
   spool: Spool
   temporal: Client
   origin: OriginLookup
+  /** What the calls of each connector share. */
+  access: AccessBook
   log: Logger
   /** Base of the links in alerts, without a trailing slash. */
   publicUrl: string

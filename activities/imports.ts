@@ -91,6 +91,7 @@ export async function runImport(
           until: row.nominal_at,
           seen: (keys) => seenKeys(deps.db, deps.vault, connectorId, keys),
           signal,
+          access: deps.access.of(connectorId, definition.pull?.limit),
           ...(row.body_sha256 === null ? {} : { file: await spooledFile(deps, row.body_sha256, row.file_name_id) }),
         })
 

@@ -73,11 +73,13 @@ export async function runChecks(
 ): Promise<CheckOutcome[]> {
   const now = new Date()
   const history = await connectorHistory(deps.db, connectorId, now)
+  const access = deps.access.of(connectorId, definition.pull?.limit)
   const outcomes: CheckOutcome[] = []
   for (const check of checks) {
     const place = placeOf(definition, check)
     try {
-      const found = await check.check({ config, now, history, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) })
+      const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS)
+      const found = await check.check({ config, now, history, signal, access })
       outcomes.push({ ...place, ...found })
     } catch (error) {
       // A check that cannot be made says nothing about the condition.

@@ -287,6 +287,7 @@ async function firstRecords(
     until: new Date(),
     seen: async () => new Set(),
     signal: stop.signal,
+    access: deps.access.of(setup.connector_id, definition.pull?.limit),
     ...(setup.sample_sha256 === null
       ? {}
       : { file: await sampleFile(deps, setup.sample_sha256, setup.sample_name_id) }),

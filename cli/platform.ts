@@ -5,6 +5,7 @@ import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
 import { destination, pino } from 'pino'
 import type { Deps } from '../activities/deps.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
+import { AccessBook } from '../connectors/access.ts'
 import { openOriginLookup } from '../connectors/origin.ts'
 import { createDatabase, createPool } from '../db/connection.ts'
 import type { KeyRing } from '../db/keyring.ts'
@@ -70,6 +71,7 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     spool: new Spool(env['OPENIRM_SPOOL_DIR'] ?? path.join(dataDirectory(env), 'spool'), vault),
     temporal: new Client({ connection, namespace, dataConverter: { payloadCodecs: [new EncryptingCodec(ring)] } }),
     origin: await openOriginLookup(),
+    access: new AccessBook(),
     log,
     publicUrl: (env['OPENIRM_PUBLIC_URL'] ?? addresses.publicUrl ?? 'http://127.0.0.1:8080').replace(/\/$/, ''),
     version: '0.1.0',

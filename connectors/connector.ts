@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { FactKind, Mapped, Rejected } from '../domain/signal.ts'
+import type { Access, RequestLimit } from './access.ts'
 
 /** JSON that a reader can resume from. Strings for every native position. */
 export type Position = { readonly [key: string]: unknown } | null
@@ -27,6 +28,11 @@ export interface Page<R = unknown> {
   after: Position
   /** Keys that become part of the connector's seen-set when the page is stored. */
   seenKeys?: readonly string[]
+  /**
+   * True where reading again may yield other records than before, as with most APIs: the page is then stored whole or not
+   * at all. It must fit into memory: a few thousand records.
+   */
+  whole?: boolean
 }
 
 /** Where the bytes of a pushed file come from. The stream is opened anew on every attempt. */
@@ -48,6 +54,25 @@ export interface ReadInput<Config> {
   /** True when something was stored under this key before (a pull connector's seen-set). Keys are hashed before storage. */
   seen(keys: readonly string[]): Promise<ReadonlySet<string>>
   signal: AbortSignal
+  /** What the calls of this connector share: see `openHttp`. */
+  access: Access
+}
+
+/** How a source can be pulled. What stands here is held against its stand-in by the conformance kit. */
+export interface Pull {
+  /** As the vendor documents it; null where it documents none. The HTTP client stays below. */
+  limit: RequestLimit | null
+  /**
+   * `read` looks so far behind its cursor each time: an event that becomes readable later than it happened, but within
+   * this, is met by the next import. Null: the source hands events out in the order in which they become readable.
+   */
+  overlapSeconds: number | null
+  /**
+   * For what is later than the overlap: every `everySeconds`, `read` reads the last `reachSeconds` again. Which sweep
+   * was done, and how far one under way has come, is part of the position, so that it survives a crash and nobody else
+   * has to start it. Null: nothing can be later.
+   */
+  sweep: { everySeconds: number; reachSeconds: number } | null
 }
 
 /** A bounded piece of a pull source's history: `from` inclusive, `to` exclusive. */
@@ -89,6 +114,7 @@ export interface PrerequisiteInput<Config> {
     recentEvents: ReadonlyMap<string, number>
   }
   signal: AbortSignal
+  access: Access
 }
 
 export interface Prerequisite<Config> {
@@ -131,6 +157,8 @@ export interface ConnectorDefinition<Config = any, R = any> {
   columns?(config: Config): readonly ColumnRole[]
   /** Pages in an order that `position` can resume. Throws AppError with a source code on permanent faults. */
   read(input: ReadInput<Config>): AsyncIterable<Page<R>>
+  /** Pull connectors: how the source delivers. */
+  pull?: Pull
   /** Pull connectors whose past can be asked for. */
   history?: History<Config, R>
   /** Pure: one record to one signal. */

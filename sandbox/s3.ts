@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
+import { VirtualClock } from './clock.ts'
 import { type Answer, type Fault, Faults, readBody, serve, target } from './faults.ts'
 import { listen } from './listening.ts'
 import { decodeBody } from './s3/body.ts'
-import { VirtualClock } from './s3/clock.ts'
 import {
   element,
   errorAnswer,

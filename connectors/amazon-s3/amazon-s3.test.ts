@@ -7,6 +7,7 @@ import { formOf, parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
 import { startS3 } from '../../sandbox/s3.ts'
 import { daysAgo, deliver, trailRecord, trailSettings } from '../../test/harness/trail.ts'
+import { openAccess } from '../access.ts'
 import type { Page, Position } from '../connector.ts'
 import type { S3Config } from './config.ts'
 import { amazonS3 } from './connector.ts'
@@ -176,6 +177,7 @@ describe('reading the bucket', () => {
       until,
       seen: async (keys: readonly string[]) => new Set(keys.filter((key) => seen.has(key))),
       signal: new AbortController().signal,
+      access: openAccess(),
     }
     for await (const page of amazonS3.read(input)) {
       pages.push(page)

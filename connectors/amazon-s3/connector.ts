@@ -1,31 +1,27 @@
-import { isAppError } from '../../domain/errors.ts'
 import { defineConnector, type Prerequisite, type PrerequisiteResult } from '../connector.ts'
+import { judged } from '../judged.ts'
 import { type Bucket, openBucket } from './client.ts'
 import { config, type S3Config } from './config.ts'
 import { map } from './map.ts'
-import { read, readRange } from './read.ts'
+import { OVERLAP_SECONDS, read, readRange, SWEEP_DAYS } from './read.ts'
 
 /** Data events that only a trail with object-level logging delivers. */
 const OBJECT_EVENTS = ['GetObject', 'PutObject', 'DeleteObject', 'HeadObject', 'CopyObject', 'ListObjects']
 
+const DAY_SECONDS = 86_400
+
 const root = ({ prefix }: S3Config): string => `${prefix}${prefix === '' || prefix.endsWith('/') ? '' : '/'}AWSLogs/`
 
-/** A fault that somebody has to mend is an unmet condition; any other says nothing about it. */
-async function judged(
-  settings: S3Config,
-  signal: AbortSignal,
-  ask: (bucket: Bucket) => Promise<PrerequisiteResult>,
-): Promise<PrerequisiteResult> {
-  const bucket = openBucket(settings, signal)
-  try {
-    return await ask(bucket)
-  } catch (error) {
-    if (!isAppError(error) || error.retryable) throw error
-    return { state: 'unmet', code: error.code, detail: `${error.message}. ${error.fix ?? ''}`.trim() }
-  } finally {
-    bucket.close()
-  }
-}
+/** Asks the bucket; see `judged`. */
+const asking = (settings: S3Config, signal: AbortSignal, ask: (bucket: Bucket) => Promise<PrerequisiteResult>) =>
+  judged(async () => {
+    const bucket = openBucket(settings, signal)
+    try {
+      return await ask(bucket)
+    } finally {
+      bucket.close()
+    }
+  })
 
 const prerequisites: Prerequisite<S3Config>[] = [
   {
@@ -34,7 +30,7 @@ const prerequisites: Prerequisite<S3Config>[] = [
     anchor: 'listing',
     when: 'before',
     check: ({ config: settings, signal }) =>
-      judged(settings, signal, async (bucket) => {
+      asking(settings, signal, async (bucket) => {
         const folders = await bucket.folders(root(settings))
         return folders.length > 0
           ? { state: 'met', code: 'listed', detail: 'The bucket holds logs under AWSLogs/.' }
@@ -51,7 +47,7 @@ const prerequisites: Prerequisite<S3Config>[] = [
     anchor: 'reading',
     when: 'before',
     check: ({ config: settings, signal }) =>
-      judged(settings, signal, async (bucket) => {
+      asking(settings, signal, async (bucket) => {
         for await (const { key } of bucket.list(root(settings))) {
           await bucket.get(key)
           return { state: 'met', code: 'read', detail: 'A log file was read.' }
@@ -90,6 +86,12 @@ export const amazonS3 = defineConnector({
   everySeconds: 300,
   prerequisites,
   read,
+  // Per prefix; the SDK backs off by itself.
+  pull: {
+    limit: { requests: 5_500, perSeconds: 1 },
+    overlapSeconds: OVERLAP_SECONDS,
+    sweep: { everySeconds: DAY_SECONDS, reachSeconds: SWEEP_DAYS * DAY_SECONDS },
+  },
   // A trail's bucket keeps what its lifecycle rules let it keep; its folders are days.
   history: { reachDays: null, pieceHours: 24, readRange },
   map,

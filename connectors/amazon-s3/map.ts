@@ -1,15 +1,7 @@
 import { isIP } from 'node:net'
 import type { Activity, ActorKind, Audience, Identifier, Mapped, Rejected, Verb } from '../../domain/signal.ts'
+import { isAddress, type Json, list, number, object, text } from '../values.ts'
 import type { S3Config } from './config.ts'
-
-type Json = Record<string, unknown>
-
-const object = (value: unknown): Json =>
-  value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Json) : {}
-const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
-const number = (value: unknown): number | undefined =>
-  typeof value === 'number' && Number.isFinite(value) ? value : undefined
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
 
 /** Event names to verbs. Source: sources.md of CloudTrail's S3 events; names not listed are kept as `other`. */
 const VERBS: Record<string, Verb> = {
@@ -154,8 +146,6 @@ const otherObject = (parameters: Json): string | undefined =>
   text(parameters['imageId']) ??
   text(parameters['name'])
 
-const ADDRESS = /^[^\s@/]+@[^\s@/]+\.[^\s@/]+$/
-
 /** Source identity, else the session's name, else the user's name, else the principal. A service is not a person. */
 function actorOf(event: Json, config: S3Config): { actor: Identifier; actorKind: ActorKind } {
   const identity = object(event['userIdentity'])
@@ -179,7 +169,7 @@ function actorOf(event: Json, config: S3Config): { actor: Identifier; actorKind:
   const role = text(object(session['sessionIssuer'])['userName'])
   const actorKind: ActorKind =
     invokedBy?.endsWith('.amazonaws.com') || role?.startsWith('AWSServiceRole') ? 'service' : 'user'
-  if (named && ADDRESS.test(named)) return { actor: { scheme: 'address', value: named.toLowerCase() }, actorKind }
+  if (named && isAddress(named)) return { actor: { scheme: 'address', value: named.toLowerCase() }, actorKind }
   if (type === 'IAMUser' && userName && config.userDomain) {
     return { actor: { scheme: 'address', value: `${userName}@${config.userDomain}`.toLowerCase() }, actorKind }
   }

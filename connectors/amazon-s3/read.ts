@@ -5,11 +5,11 @@ import { type Bucket, openBucket } from './client.ts'
 import type { S3Config } from './config.ts'
 
 /** Inside one minute names sort at random, and deliveries may be late: so far back is listed again. */
-const OVERLAP_MS = 2 * 3_600_000
+export const OVERLAP_SECONDS = 2 * 3_600
 /** Until so long after midnight the day before is listed too. */
 const DAY_BEFORE_UNTIL_MS = 2 * 3_600_000
 /** Once a day the last days are listed whole, for files later than the overlap. */
-const SWEEP_DAYS = 2
+export const SWEEP_DAYS = 2
 /** Inflated bytes of one object at most. */
 const MAX_INFLATED_BYTES = 512 * 1024 * 1024
 /** Objects whose keys are compared with the seen-set at once. */
@@ -147,7 +147,9 @@ function overlapStart(lastKey: string): string | undefined {
   const found = /^(.*_)(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})Z_[^/]*$/.exec(lastKey)
   if (!found) return undefined
   const [, head, y, m, d, hour, minute] = found
-  const back = new Date(Date.UTC(Number(y), Number(m) - 1, Number(d), Number(hour), Number(minute)) - OVERLAP_MS)
+  const back = new Date(
+    Date.UTC(Number(y), Number(m) - 1, Number(d), Number(hour), Number(minute)) - OVERLAP_SECONDS * 1000,
+  )
   if (back.getUTCDate() !== Number(d)) return undefined
   return `${head}${back.toISOString().slice(0, 16).replaceAll(/[-:]/g, '')}Z`
 }

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
+import { openAccess } from '../access.ts'
 import { suggestColumns } from '../files/columns.ts'
 import { connectorKind } from '../kinds.ts'
 import type { CustomFileConfig } from './config.ts'
@@ -26,6 +27,7 @@ async function readAll(text: string | Buffer, config: CustomFileConfig): Promise
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
+    access: openAccess(),
     file: {
       kind: 'file' as const,
       name: 'log.csv',

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
+import { openAccess } from '../access.ts'
 import { EPIC_COLUMNS, type EpicConfig, epic } from './connector.ts'
 
 const HEADER = Object.values(EPIC_COLUMNS).filter((name) => !name.startsWith('employee_'))
@@ -34,6 +35,7 @@ async function readAll(text: string, config = settings()): Promise<Mapped[]> {
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
+    access: openAccess(),
     file: { kind: 'file' as const, name: 'access.txt', open },
   }
   for await (const page of epic.read(input)) {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
+import { openAccess } from '../access.ts'
 import { suggestColumns } from '../files/columns.ts'
 import { type HealthcareConfig, healthcare } from './connector.ts'
 import { healthRoles } from './roles.ts'
@@ -52,6 +53,7 @@ async function readAll(text: string, config = settings()): Promise<Mapped[]> {
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
+    access: openAccess(),
     file: { kind: 'file' as const, name: 'audit.csv', open },
   }
   for await (const page of healthcare.read(input)) {

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import type { Fact, Mapped } from '../../domain/signal.ts'
+import { openAccess } from '../access.ts'
 import type { SourceRecord } from '../connector.ts'
 import { suggestColumns } from '../files/columns.ts'
 import { type HrConfig, hr } from './connector.ts'
@@ -30,6 +31,7 @@ async function readAll(
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
+    access: openAccess(),
     file: { kind: 'file' as const, name: 'leavers.csv', open: () => pieces(bytes, size) },
   }
   for await (const page of hr.read(input)) {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
+import { openAccess } from '../access.ts'
 import type { DetectionsConfig } from './config.ts'
 import { insiderRiskIndicators } from './connector.ts'
 
@@ -32,6 +33,7 @@ async function readAll(rows: string[], config = settings(), header = HEADER): Pr
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
+    access: openAccess(),
     file: { kind: 'file' as const, name: 'detections.csv', open },
   }
   for await (const page of insiderRiskIndicators.read(input)) {

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
+import { openAccess } from '../access.ts'
 import type { BadgeConfig } from './config.ts'
 import { physicalBadging } from './connector.ts'
 
@@ -21,6 +22,7 @@ async function readAll(content: string | Buffer, config = settings()): Promise<M
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
+    access: openAccess(),
     file: { kind: 'file' as const, name: 'badges.json', open },
   }
   for await (const page of physicalBadging.read(input)) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { VirtualClock } from './clock.ts'
+import type { VirtualClock } from '../clock.ts'
 import { S3Error } from './errors.ts'
 
 /** Amazon S3's limit on the UTF-8 length of a key. */

@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import { v7 as uuid } from 'uuid'
 import type { Deps } from '../../activities/deps.ts'
 import { EncryptingCodec } from '../../activities/payload-codec.ts'
+import { AccessBook } from '../../connectors/access.ts'
 import { connectorKind } from '../../connectors/kinds.ts'
 import { openOriginLookup } from '../../connectors/origin.ts'
 import { sha256 } from '../../db/hash.ts'
@@ -127,6 +128,7 @@ async function over(t: TestDatabase, server: Server, queues?: readonly Queue[]):
     spool: new Spool(folder, t.vault),
     temporal: client,
     origin: await openOriginLookup(),
+    access: new AccessBook(),
     log: pino({ level: process.env['OPENIRM_LOG_LEVEL'] ?? 'silent' }),
     publicUrl: 'http://openirm.test',
     version: '0.0.0',
