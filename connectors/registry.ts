@@ -2,8 +2,10 @@
 
 export { amazonS3 } from './amazon-s3/connector.ts'
 export { customFile } from './custom-file/connector.ts'
+export { dropbox } from './dropbox/connector.ts'
 export { epic } from './epic/connector.ts'
 export { healthcare } from './healthcare/connector.ts'
+
 export { hr } from './hr/connector.ts'
 export { insiderRiskIndicators } from './insider-risk-indicators/connector.ts'
 export { physicalBadging } from './physical-badging/connector.ts'
