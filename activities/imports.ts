@@ -4,7 +4,7 @@ import { appendAudit } from '../db/audit.ts'
 import { mayImport, type PauseReason } from '../db/connectors.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { closeImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
-import { isFileNeeded } from '../db/setups.ts'
+import { dropUnneeded } from '../db/spool-needs.ts'
 import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
@@ -213,8 +213,7 @@ export const finishImport =
       })
     })
     // Another connector's import or an open set-up may wait for the same bytes.
-    if (row.body_sha256 !== null && !(await isFileNeeded(deps.db, row.body_sha256)))
-      await deps.spool.drop(row.body_sha256)
+    if (row.body_sha256 !== null) await dropUnneeded(deps.db, deps.spool, row.body_sha256)
     const pausedByCheck = (row.pause_reason as PauseReason | null)?.by === 'prerequisite'
     return { balance: balanceOf(row), recheck: outcome === 'failed' || (outcome === 'completed' && pausedByCheck) }
   }

@@ -20,6 +20,7 @@ import { reconcileRuns } from './reconcile.ts'
 import { applyConnectorSchedules } from './schedules.ts'
 import { endSetup, performStep, proveSetup, readSetupState } from './setup.ts'
 import { decideAlert, markAttention, readTriage, requestEscalation, settleEscalation } from './triage.ts'
+import { joinUploadRun, settleUploadRun } from './uploads.ts'
 
 const HEARTBEAT_MS = 5_000
 
@@ -48,6 +49,8 @@ export const createActivities = (deps: Deps) =>
     importRecords: ({ importId }: { importId: string }) => beating((controls) => runImport(deps, importId, controls)),
     finishImport: finishImport(deps),
     readSetupState: readSetupState(deps),
+    settleUploadRun: settleUploadRun(deps),
+    joinUploadRun: (input: { uploadRunId: string }) => beating(() => joinUploadRun(deps)(input)),
     performStep: performStep(deps),
     endSetup: endSetup(deps),
     proveSetup: proveSetup(deps),

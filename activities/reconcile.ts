@@ -1,10 +1,11 @@
 import { sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
+import { forgetUploadRuns, listOpenUploadRuns } from '../db/upload-runs.ts'
 import { workflowId } from '../domain/processes.ts'
 import type { Deps } from './deps.ts'
 import { nudgeEvaluations, nudgeExports, nudgeTriage, openApproval, openCaseWork, openTriage } from './nudges.ts'
 import { alignSchedules, type ScheduleRepairs } from './schedules.ts'
-import { exportStart, importStart, setupStart } from './starting.ts'
+import { exportStart, importStart, setupStart, uploadRunStart } from './starting.ts'
 
 export interface Repairs {
   schedules: ScheduleRepairs
@@ -15,6 +16,7 @@ export interface Repairs {
   untold: number
   cases: number
   imports: number
+  uploads: number
   evaluations: number
   exports: number
   /** Destinations with something queued, woken again. */
@@ -25,6 +27,8 @@ export interface Repairs {
 const STRAY_AFTER_MS = 60_000
 /** Seen keys are kept longer than any overlap looks back. */
 const SEEN_KEPT_DAYS = 14
+/** A script resumes a file for 14 days. */
+const UPLOADS_KEPT_DAYS = 15
 /** Answers to repeated requests are kept so long. */
 const IDEMPOTENT_KEPT_DAYS = 7
 
@@ -76,6 +80,7 @@ export const reconcileRuns = (deps: Deps) => async (): Promise<Repairs> => {
   await nudgeTriage(deps)({ alertIds: untold })
 
   const setups = await restartSetups(deps, await running('connectorSetup'))
+  const uploads = await restartUploadRuns(deps, await running('uploadRun'))
   const imports = await restartImports(deps, await running('importRun'))
   const exports = await restartExports(deps, await running('siemExport'))
   await forgetOld(deps)
@@ -87,6 +92,7 @@ export const reconcileRuns = (deps: Deps) => async (): Promise<Repairs> => {
     untold: untold.length,
     cases: lostCases.length,
     imports,
+    uploads,
     evaluations: await nudgeEvaluations(deps)(),
     exports,
     nudged: await nudgeExports(deps)({}),
@@ -171,8 +177,16 @@ async function restartImports(deps: Deps, runs: ReadonlySet<string>): Promise<nu
   return lost.length
 }
 
+/** Runs of uploads whose start was lost, or whose end failed for a reason that may have passed. */
+async function restartUploadRuns(deps: Deps, runs: ReadonlySet<string>): Promise<number> {
+  const lost = (await listOpenUploadRuns(deps.db)).filter(({ id }) => !runs.has(workflowId.uploadRun(id)))
+  for (const { id, connector_id } of lost) await start(deps, uploadRunStart(id, connector_id))
+  return lost.length
+}
+
 async function forgetOld(deps: Deps): Promise<void> {
   const before = (days: number) => new Date(Date.now() - days * 86_400_000)
   await deps.db.deleteFrom('seen_key').where('seen_at', '<', before(SEEN_KEPT_DAYS)).execute()
+  await forgetUploadRuns(deps.db, before(UPLOADS_KEPT_DAYS))
   await deps.db.deleteFrom('idempotent_response').where('created_at', '<', before(IDEMPOTENT_KEPT_DAYS)).execute()
 }

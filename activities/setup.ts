@@ -4,7 +4,7 @@ import type { Connection } from '../db/connection.ts'
 import { maskJson } from '../db/masking.ts'
 import { storePrerequisites } from '../db/prerequisites.ts'
 import { dropSealed } from '../db/secrets.ts'
-import { isFileNeeded } from '../db/setups.ts'
+import { dropUnneeded } from '../db/spool-needs.ts'
 import { openSealed } from '../db/vault.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, isAppError } from '../domain/errors.ts'
@@ -107,7 +107,7 @@ async function followActivation(deps: Deps, setup: Setup): Promise<void> {
 }
 
 async function forgetSample(deps: Deps, sha256: string | null): Promise<void> {
-  if (sha256 !== null && !(await isFileNeeded(deps.db, sha256))) await deps.spool.drop(sha256)
+  if (sha256 !== null) await dropUnneeded(deps.db, deps.spool, sha256)
 }
 
 function mustBeOpen({ state }: { state: string }): void {

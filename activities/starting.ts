@@ -53,6 +53,17 @@ export const importStart = (input: ImportRunInput & { run: string; kind: string;
   ...searchAttributes({ connector: input.connectorId, state: 'running' }),
 })
 
+export const uploadRunStart = (uploadRunId: string, connectorId: string): Start => ({
+  type: 'uploadRun',
+  workflowId: workflowId.uploadRun(uploadRunId),
+  taskQueue: TASK_QUEUES.imports,
+  args: [{ uploadRunId }],
+  staticSummary: 'Collect the blocks of an upload',
+  staticDetails: `Upload run \`${uploadRunId}\` of connector \`${connectorId}\`. Waits until no further block comes, joins them and starts their import.`,
+  ...AGAIN,
+  ...searchAttributes({ connector: connectorId, state: 'collecting' }),
+})
+
 export const prerequisiteStart = (connectorId: string, kind: string): Start => ({
   type: 'prerequisiteCheck',
   workflowId: workflowId.prerequisites(connectorId),

@@ -1,6 +1,7 @@
 import type { PayloadCodec } from '@temporalio/common'
 import type { Deps } from '../activities/deps.ts'
 import type { Authenticator } from './auth.ts'
+import type { EdgeOptions } from './microsoft/edge.ts'
 
 export interface ApiOptions {
   /** Who a request comes from; bearer tokens unless told otherwise. Sign-in by OpenID Connect fits in here. */
@@ -17,6 +18,8 @@ export interface ApiOptions {
   codec?: CodecOptions
   /** The customer's own indicators. */
   indicatorFolder?: string
+  /** Limits of the addresses of Microsoft's upload scripts. */
+  microsoft?: EdgeOptions
 }
 
 export interface CodecOptions {

@@ -1,7 +1,7 @@
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import { claimKey, type KeptAnswer, type KeyedRequest, keepAnswer, releaseKey } from '../db/idempotency.ts'
-import { isFileNeeded } from '../db/setups.ts'
+import { dropUnneeded } from '../db/spool-needs.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { AppError } from '../domain/errors.ts'
 import type { OperationId } from '../openapi/generated/operations.ts'
@@ -142,7 +142,7 @@ const sent = (answer: AnyAnswer): Performed => ({
 /** A file that nothing refers to (a repetition, a refused upload) is not kept. */
 async function forgetFile(deps: ApiDeps, sha256: string): Promise<void> {
   try {
-    if (!(await isFileNeeded(deps.db, sha256))) await deps.spool.drop(sha256)
+    await dropUnneeded(deps.db, deps.spool, sha256)
   } catch (error) {
     deps.log.warn({ err: error }, 'a spooled file could not be looked after')
   }

@@ -15,6 +15,7 @@ import {
   prerequisiteStart,
   setupStart,
   triageStart,
+  uploadRunStart,
 } from '../activities/starting.ts'
 import { AppError } from '../domain/errors.ts'
 import {
@@ -126,6 +127,16 @@ export const resumeExport = (client: Client, destinationId: string, input: Human
 export async function startImport(client: Client, input: ImportRunInput & { run: string; kind: string; why: string }) {
   const { type, ...options } = importStart(input)
   return client.workflow.start(type, options)
+}
+
+/** Sees to a run of uploads from its first block on; told at once when no further one will come. */
+export async function collectUploads(
+  client: Client,
+  run: { runId: string; connectorId: string; complete: boolean },
+): Promise<void> {
+  const { type, ...options } = uploadRunStart(run.runId, run.connectorId)
+  if (!run.complete) await client.workflow.start(type, options)
+  else await client.workflow.signalWithStart(type, { ...options, signal: SIGNALS.uploadCompleted, signalArgs: [] })
 }
 
 /** Waits for an admin from now on. */

@@ -25,6 +25,12 @@ export const MAY = {
   resumeConnector: ['admin'],
   retireConnector: ['admin'],
 
+  getMicrosoftUpload: ['admin', 'operator'],
+  enableMicrosoftUpload: ['admin'],
+  disableMicrosoftUpload: ['admin'],
+  createUploadSecret: ['admin'],
+  revokeUploadSecret: ['admin'],
+
   listSetups: ['admin'],
   createSetup: ['admin'],
   getSetup: ['admin'],

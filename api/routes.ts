@@ -10,6 +10,7 @@ import * as destinations from './destinations.ts'
 import * as health from './health.ts'
 import * as imports from './imports.ts'
 import * as indicators from './indicators.ts'
+import * as microsoftUploads from './microsoft-uploads.ts'
 import * as people from './people.ts'
 import * as policies from './policies.ts'
 import * as prerequisites from './prerequisites.ts'
@@ -25,6 +26,7 @@ export const routes = {
   ...setups,
   ...prerequisites,
   ...imports,
+  ...microsoftUploads,
   ...quarantinedRows,
   ...people,
   ...policies,

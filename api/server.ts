@@ -13,6 +13,7 @@ import type { ApiDeps, ApiOptions } from './deps.ts'
 import { docs } from './docs.ts'
 import { asAppError, problemOf } from './errors.ts'
 import { guessingLimited, limited, limitedInTime } from './limits.ts'
+import { microsoftEdge } from './microsoft/edge.ts'
 import { type Performed, perform } from './perform.ts'
 import { MAY, may } from './roles.ts'
 import { type AnyRoute, routes } from './routes.ts'
@@ -43,6 +44,7 @@ export function createApi(platform: Deps, options: ApiOptions = {}): Express {
   app.set('etag', false)
   app.use(identified(deps))
   app.use(head())
+  app.use(microsoftEdge(deps, options.microsoft))
   app.use(docs())
   if (options.codec) app.use(codec(options.codec))
   app.use(limitedInTime(options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS))

@@ -2,6 +2,7 @@ import { connectorKind } from '../connectors/kinds.ts'
 import * as queries from '../db/queries/setups.ts'
 import { readSecrets } from '../db/secrets.ts'
 import * as store from '../db/setups.ts'
+import { dropUnneeded } from '../db/spool-needs.ts'
 import { SETUP_STEPS } from '../domain/processes.ts'
 import type { components } from '../openapi/generated/types.ts'
 import * as processes from './processes.ts'
@@ -107,7 +108,7 @@ export const saveSetupSample = inTransaction(
         detail: { setup_id: row.id },
       },
       after: async () => {
-        if (before !== null && !(await store.isFileNeeded(deps.db, before))) await deps.spool.drop(before)
+        if (before !== null) await dropUnneeded(deps.db, deps.spool, before)
       },
     }
   },

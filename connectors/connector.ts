@@ -152,6 +152,8 @@ export interface ConnectorDefinition<Config = any, R = any> {
   config: z.ZodType<any>
   /** Default seconds between scheduled imports. */
   everySeconds: number
+  /** What Microsoft's upload script for this kind of source sends; absent where there is no such script. */
+  microsoftScript?: 'csv' | 'json'
   prerequisites: readonly Prerequisite<Config>[]
   /** Push connectors whose files have free headers: which roles exist for the chosen settings. */
   columns?(config: Config): readonly ColumnRole[]

@@ -1,5 +1,6 @@
 import { AppError } from '../domain/errors.ts'
 import type { Connection } from './connection.ts'
+import { endMicrosoftUpload } from './microsoft-uploads.ts'
 import { dropSealed, sealSecrets } from './secrets.ts'
 import type { Vault } from './vault.ts'
 
@@ -121,6 +122,7 @@ export async function retireConnector(tx: Connection, row: ConnectorRow): Promis
     .where('id', '=', row.id)
     .execute()
   await dropSealed(tx, row.secret_id)
+  await endMicrosoftUpload(tx, row.id)
   return true
 }
 

@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts'
 import { type QuarantineChoice, takeRows } from './queries/quarantined-rows.ts'
 import { insertSealed, type Vault } from './vault.ts'
 
-export type FileImportSource = 'upload' | 'cli' | 'drop_folder'
+export type FileImportSource = 'upload' | 'cli' | 'drop_folder' | 'microsoft_upload'
 
 export interface FileArrival {
   connectorId: string
@@ -17,6 +17,16 @@ export interface FileArrival {
   nominalAt: Date
 }
 
+/** The import of these bytes that is under way or done. */
+export const findFileImport = (db: Connection, connectorId: string, sha256: string) =>
+  db
+    .selectFrom('import')
+    .select('id')
+    .where('connector_id', '=', connectorId)
+    .where('body_sha256', '=', sha256)
+    .where('state', 'in', ['running', 'completed'])
+    .executeTakeFirst()
+
 /**
  * The import of a file that lies in the spool. The same bytes for the same connector are no second import: the first
  * one is returned with `repeated`. A failed or cancelled one may be tried again.
@@ -26,14 +36,7 @@ export async function openFileImport(
   vault: Vault,
   arrival: FileArrival,
 ): Promise<{ importId: string; repeated: boolean }> {
-  const find = () =>
-    tx
-      .selectFrom('import')
-      .select('id')
-      .where('connector_id', '=', arrival.connectorId)
-      .where('body_sha256', '=', arrival.sha256)
-      .where('state', 'in', ['running', 'completed'])
-      .executeTakeFirst()
+  const find = () => findFileImport(tx, arrival.connectorId, arrival.sha256)
   const earlier = await find()
   if (earlier) return { importId: earlier.id, repeated: true }
   const id = uuid()

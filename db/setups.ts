@@ -101,7 +101,7 @@ async function changeSetup(
     .execute()
 }
 
-/** Whether an import or a set-up still needs a file of the spool. */
+/** Whether an import, a run of uploads or a set-up still needs a file of the spool. */
 export async function isFileNeeded(db: Connection, sha256: string): Promise<boolean> {
   const running = await db
     .selectFrom('import')
@@ -110,6 +110,14 @@ export async function isFileNeeded(db: Connection, sha256: string): Promise<bool
     .where('state', '=', 'running')
     .executeTakeFirst()
   if (running) return true
+  const block = await db
+    .selectFrom('upload_block')
+    .innerJoin('upload_run', 'upload_run.id', 'upload_block.run_id')
+    .select('upload_run.id')
+    .where('upload_block.sha256', '=', sha256)
+    .where('upload_run.state', '<>', 'joined')
+    .executeTakeFirst()
+  if (block) return true
   const sample = await db
     .selectFrom('connector_setup')
     .select('id')

@@ -8,6 +8,7 @@ export const ERROR_CODES = {
   approval_closed: { status: 409, retry: 'never' },
   approval_self_decision: { status: 403, retry: 'never' },
   body_too_large: { status: 413, retry: 'never' },
+  body_too_slow: { status: 408, retry: 'later' },
   connector_kind_unknown: { status: 422, retry: 'never' },
   connector_not_active: { status: 409, retry: 'never' },
   connector_unreachable: { status: 502, retry: 'later' },
@@ -60,6 +61,7 @@ export const ERROR_CODES = {
   temporal_unprepared: { status: 500, retry: 'never' },
   timeout: { status: 504, retry: 'later' },
   unauthenticated: { status: 401, retry: 'never' },
+  upload_job_mismatch: { status: 403, retry: 'never' },
 } as const satisfies Record<string, { status: number; retry: 'never' | 'later' }>
 
 export type ErrorCode = keyof typeof ERROR_CODES

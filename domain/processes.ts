@@ -28,12 +28,14 @@ export const SIGNALS = {
   /** Something other than the triage's own updates changed the alert: its evidence, its approval, its case. */
   alertChanged: 'alertChanged',
   firstImportStored: 'firstImportStored',
+  uploadCompleted: 'uploadCompleted',
 } as const
 
 export const workflowId = {
   setup: (connectorId: string) => `setup/${connectorId}`,
   /** `run` is the nominal time or the body's SHA-256: the same file twice is one run. */
   importRun: (connectorId: string, run: string) => `import/${connectorId}/${run}`,
+  uploadRun: (uploadRunId: string) => `upload/${uploadRunId}`,
   prerequisites: (connectorId: string) => `prerequisites/${connectorId}`,
   evaluation: (policyId: string) => `evaluate/${policyId}`,
   triage: (alertId: string) => `triage/${alertId}`,
@@ -96,6 +98,13 @@ export interface ImportBalance {
   duplicate: number
   quarantined: number
   ignored: number
+}
+
+export interface UploadRunInput {
+  uploadRunId: string
+}
+export interface UploadRunResult {
+  importIds: readonly string[]
 }
 
 export interface PrerequisiteCheckInput {

@@ -48,3 +48,5 @@ export const deliveriesQueued = defineSignal(SIGNALS.deliveriesQueued)
 export const resumeExport = defineUpdate<SiemExportState, [HumanInput]>('resumeExport')
 export const exportState = defineQuery<SiemExportState>('exportState')
 export const firstImportStored = defineSignal(SIGNALS.firstImportStored)
+/** No further block will come. */
+export const uploadCompleted = defineSignal(SIGNALS.uploadCompleted)

@@ -1,7 +1,7 @@
 import { createReadStream, type Dirent, promises as fs, type Stats } from 'node:fs'
 import path from 'node:path'
 import { bookRefusedFile, openFileImport, rememberSeen, seenKeys } from '../../db/imports.ts'
-import { isFileNeeded } from '../../db/setups.ts'
+import { dropUnneeded } from '../../db/spool-needs.ts'
 import { AppError, isAppError } from '../../domain/errors.ts'
 import type { Deps } from '../deps.ts'
 
@@ -91,7 +91,7 @@ async function take(deps: Deps, { connectorId, file, name, found, nominalAt }: A
       await rememberSeen(tx, deps.vault, connectorId, keyOf(name, found))
     })
   }
-  if (!(await isFileNeeded(deps.db, spooled.sha256))) await deps.spool.drop(spooled.sha256)
+  await dropUnneeded(deps.db, deps.spool, spooled.sha256)
 }
 
 function asRefusal(error: unknown): AppError {

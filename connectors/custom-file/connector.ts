@@ -16,6 +16,7 @@ export const customFile = defineConnector<typeof config, CustomRecord>({
   guide: 'docs/guides/custom-file.md',
   config,
   everySeconds: 60,
+  microsoftScript: 'csv',
   prerequisites: [dropFolder, freshness('custom-file-fresh', ({ freshDays }: CustomFileConfig) => freshDays)],
   columns: () => ROLES,
   read,

@@ -53,6 +53,7 @@ export const epic = defineConnector<typeof config, DelimitedRow>({
   guide: 'docs/guides/epic.md',
   config,
   everySeconds: 300,
+  microsoftScript: 'csv',
   prerequisites: [freshness('epic-fresh', () => FRESH_DAYS)],
   read,
   map: (row, settings) => mapper(settings)(row),

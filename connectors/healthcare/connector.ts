@@ -39,6 +39,7 @@ export const healthcare = defineConnector<typeof config, DelimitedRow>({
   guide: 'docs/guides/healthcare.md',
   config,
   everySeconds: 300,
+  microsoftScript: 'csv',
   prerequisites: [freshness('healthcare-fresh', () => FRESH_DAYS)],
   columns: () => healthRoles,
   read,

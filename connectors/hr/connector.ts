@@ -60,6 +60,7 @@ export const hr = defineConnector<typeof config, DelimitedRow>({
   guide: 'docs/guides/hr.md',
   config,
   everySeconds: 60,
+  microsoftScript: 'csv',
   prerequisites: [dropFolder, freshness('hr-fresh', () => FRESH_DAYS)],
   columns: ({ scenarios }) => scenarios.flatMap((each) => rolesOf(each.scenario)),
   read,

@@ -20,6 +20,7 @@ export const physicalBadging = defineConnector<typeof config, BadgeRecord>({
   guide: 'docs/guides/physical-badging.md',
   config,
   everySeconds: 300,
+  microsoftScript: 'json',
   prerequisites: [freshness('physical-badging-fresh', () => FRESH_DAYS)],
   columns: () => BADGE_ROLES,
   read,

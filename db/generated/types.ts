@@ -385,6 +385,26 @@ export interface IndicatorDay {
   objects: number;
 }
 
+export interface MicrosoftUpload {
+  client_id: string;
+  connector_id: string;
+  created_at: Generated<Timestamp>;
+  enabled: Generated<boolean>;
+  last_accepted_at: Timestamp | null;
+  last_refusal: string | null;
+  last_refused_at: Timestamp | null;
+}
+
+export interface MicrosoftUploadSecret {
+  connector_id: string;
+  created_at: Generated<Timestamp>;
+  expires_at: Timestamp;
+  id: string;
+  last_used_at: Timestamp | null;
+  revoked_at: Timestamp | null;
+  secret_sha256: Buffer;
+}
+
 export interface NameToken {
   person_id: number;
   token_key: Buffer;
@@ -507,6 +527,30 @@ export interface StaffMember {
   roles: string[];
 }
 
+export interface UploadBlock {
+  arrived_at: Generated<Timestamp>;
+  bytes: number;
+  header_sha256: string;
+  lines: number;
+  odd_quotes: boolean;
+  run_id: string;
+  sequence: number;
+  sha256: string;
+}
+
+export interface UploadRun {
+  connector_id: string;
+  created_at: Generated<Timestamp>;
+  due_at: Timestamp;
+  file_name_id: string | null;
+  id: string;
+  import_ids: Generated<string[]>;
+  joined_at: Timestamp | null;
+  run_key: string;
+  state: string;
+  whole: boolean;
+}
+
 export interface DB {
   activity: Activity;
   activity_correction: ActivityCorrection;
@@ -534,6 +578,8 @@ export interface DB {
   import_chunk: ImportChunk;
   indicator: Indicator;
   indicator_day: IndicatorDay;
+  microsoft_upload: MicrosoftUpload;
+  microsoft_upload_secret: MicrosoftUploadSecret;
   name_token: NameToken;
   person: Person;
   policy: Policy;
@@ -547,4 +593,6 @@ export interface DB {
   sealed_value: SealedValue;
   seen_key: SeenKey;
   staff_member: StaffMember;
+  upload_block: UploadBlock;
+  upload_run: UploadRun;
 }

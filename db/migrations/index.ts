@@ -7,6 +7,7 @@ import * as exports_ from './20261123_0940_create_exports.ts'
 import * as rollup from './20261123_1000_create_rollup.ts'
 import * as subjectsAndFindings from './20261124_1520_add_subjects_and_findings.ts'
 import * as alertWaitingSince from './20261124_1525_add_alert_waiting_since.ts'
+import * as microsoftUploads from './20261124_1535_add_microsoft_uploads.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -18,4 +19,5 @@ export const migrations: Record<string, Migration> = {
   '20261123_1000_create_rollup': rollup,
   '20261124_1520_add_subjects_and_findings': subjectsAndFindings,
   '20261124_1525_add_alert_waiting_since': alertWaitingSince,
+  '20261124_1535_add_microsoft_uploads': microsoftUploads,
 }

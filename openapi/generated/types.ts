@@ -363,6 +363,105 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/connectors/{connectorId}/microsoft-upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        /** What an upload script of Microsoft needs for this connector, and whether it gets through. */
+        get: operations["getMicrosoftUpload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/connectors/{connectorId}/microsoft-upload/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets upload scripts of Microsoft send to this connector. */
+        post: operations["enableMicrosoftUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/connectors/{connectorId}/microsoft-upload/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuses upload scripts again; ids and secrets stay for the next time. */
+        post: operations["disableMicrosoftUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/connectors/{connectorId}/microsoft-upload/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes an app secret; it is shown this once.
+         * @description Two may be valid at the same time: make the next one, change the scripts, revoke the old one. A repeated request gets the same secret's data with `secret` null.
+         */
+        post: operations["createUploadSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/connectors/{connectorId}/microsoft-upload/secrets/{secretId}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+                secretId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends an app secret at once, and every token that was given for it. */
+        post: operations["revokeUploadSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/set-ups": {
         parameters: {
             query?: never;
@@ -1465,7 +1564,7 @@ export interface components {
             id: components["schemas"]["Id"];
             connectorId: components["schemas"]["Id"];
             /** @enum {string} */
-            source: "schedule" | "request" | "upload" | "cli" | "drop_folder" | "redrive";
+            source: "schedule" | "request" | "upload" | "cli" | "drop_folder" | "redrive" | "microsoft_upload";
             state: components["schemas"]["ImportState"];
             nominalAt: components["schemas"]["Instant"];
             bodySha256: string | null;
@@ -1518,6 +1617,38 @@ export interface components {
             firstAt: components["schemas"]["Instant"];
             lastAt: components["schemas"]["Instant"];
             sampleRowId: components["schemas"]["Id"];
+        };
+        UploadSecret: {
+            id: components["schemas"]["Id"];
+            createdAt: components["schemas"]["Instant"];
+            expiresAt: components["schemas"]["Instant"];
+            revokedAt: components["schemas"]["InstantOrNull"];
+            lastUsedAt: components["schemas"]["InstantOrNull"];
+        };
+        MicrosoftUpload: {
+            connectorId: components["schemas"]["Id"];
+            enabled: boolean;
+            /**
+             * @description Which script: `csv` is sample_script.ps1, `json` is push_physical_badging_records.ps1.
+             * @enum {string}
+             */
+            script: "csv" | "json";
+            /** @description The script's `tenantId`; the same for all connectors. */
+            tenantId: string;
+            /** @description The script's `appId`; null until uploads are turned on for the first time. */
+            appId: string | null;
+            /** @description The script's `jobId`. */
+            jobId: string;
+            /** @description The value of the script's line `$oAuthTokenEndpoint`. */
+            tokenAddress: string;
+            /** @description The value of the script's line `$eventApiURl`. */
+            uploadAddress: string;
+            /** @description Newest first. */
+            secrets: components["schemas"]["UploadSecret"][];
+            lastAcceptedAt: components["schemas"]["InstantOrNull"];
+            lastRefusedAt: components["schemas"]["InstantOrNull"];
+            /** @description Code of the last refusal. */
+            lastRefusal: string | null;
         };
         /** @enum {string} */
         SetupState: "open" | "activated" | "proven" | "abandoned";
@@ -1902,6 +2033,15 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Import"];
+            };
+        };
+        /** @description Uploads to the connector. */
+        MicrosoftUpload: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["MicrosoftUpload"];
             };
         };
         /** @description The set-up. */
@@ -2493,6 +2633,111 @@ export interface operations {
                     };
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getMicrosoftUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["MicrosoftUpload"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    enableMicrosoftUpload: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["MicrosoftUpload"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    disableMicrosoftUpload: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["MicrosoftUpload"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createUploadSecret: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    expiresInDays: number;
+                };
+            };
+        };
+        responses: {
+            /** @description The secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadSecret"] & {
+                        /** @description The script's `appSecret`. */
+                        secret: string | null;
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    revokeUploadSecret: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+                secretId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["MicrosoftUpload"];
             default: components["responses"]["Problem"];
         };
     };
