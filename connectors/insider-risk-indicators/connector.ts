@@ -36,6 +36,7 @@ export const insiderRiskIndicators = defineConnector<typeof config, DelimitedRow
   guide: 'docs/guides/insider-risk-indicators.md',
   config,
   everySeconds: 300,
+  microsoftScript: 'csv',
   prerequisites: [freshness('insider-risk-indicators-fresh', () => FRESH_DAYS)],
   columns: () => ROLES,
   read,
