@@ -32,7 +32,7 @@ export interface LookInput {
  * used: a missing column, no header, no JSON.
  */
 export async function lookAtRows(
-  { db, vault, spool }: ApiDeps,
+  { db, vault, spool, access }: ApiDeps,
   connector: ConnectorRow,
   { sha256, fileName, beginsCut, isBlock }: LookInput,
 ): Promise<RowsSeen> {
@@ -46,6 +46,7 @@ export async function lookAtRows(
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
+    access: access.of(connector.id, definition.pull?.limit),
   })
   for await (const page of pages) {
     for await (const { line, record, unreadable } of page.records) {
