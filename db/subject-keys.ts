@@ -43,6 +43,19 @@ export function subjectHasher(vault: Vault): (subject: Subject) => SubjectKeys {
   }
 }
 
+/** The lock between activities and the facts that decide about them: any number. */
+const FACTS_DECIDE = 7_104_021
+
+/**
+ * Facts (a profile, a last working day, an account joined) decide about activities in either order of arrival, and each
+ * transaction sees only what others have committed. So facts are stored while no activities are, and the one that comes
+ * second sees the first. Taken before any row is locked.
+ */
+export const lockDecisions = (tx: Connection, stores: 'facts' | 'activities') =>
+  stores === 'facts'
+    ? sql`select pg_advisory_xact_lock(${sql.lit(FACTS_DECIDE)})`.execute(tx)
+    : sql`select pg_advisory_xact_lock_shared(${sql.lit(FACTS_DECIDE)})`.execute(tx)
+
 /** A current profile of an identity, as what a touched record is compared with. */
 export interface Profile {
   identityId: number
@@ -62,6 +75,8 @@ export async function storeProfileKeys(
   if (profiles.length === 0) return
   const hash = subjectHasher(vault)
   const last = new Map(profiles.map(({ identityId, subject }) => [identityId, hash(subject)]))
+  // A name that is somebody's no longer ends a relation: its days are touched as well.
+  await touchRelated(tx, [...last.keys()], touched)
   const column = (of: (keys: SubjectKeys) => string | null) => sql`${[...last.values()].map(of)}::bigint[]`
   await sql`
     insert into profile_key (identity_id, name_key, last_name_key, address_key, street_key, department_key)

@@ -121,7 +121,7 @@ async function exampleConnector(tx: Connection, kind: string | undefined): Promi
 }
 
 /** The person was last at work on the day before the example's, by a fact that an import of the example told. */
-async function insertLastDay(tx: Connection, identityId: number): Promise<void> {
+export async function insertLastDay(tx: Connection, identityId: number): Promise<void> {
   const importId = uuid()
   await tx
     .insertInto('import')
@@ -150,7 +150,7 @@ async function insertLastDay(tx: Connection, identityId: number): Promise<void> 
     .execute()
 }
 
-const [OWN, OTHERS] = [1, 2]
+const [OWN, COLLEAGUES, STRANGERS] = [1, 2, 3]
 
 /**
  * A profile of the person and the keys of a record whose owner stands in the asked relation to them: whatever the two
@@ -163,16 +163,22 @@ async function insertSubject(tx: Connection, identityId: number, { relation, oth
     .values({ identity_id: identityId, ...profile })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
-  const department = otherDepartment ? OTHERS : OWN
+  const department = otherDepartment ? STRANGERS : OWN
   if (relation === 'colleague') {
     const colleague = await insertSomebody(tx)
-    const theirs = { name_key: OTHERS, last_name_key: OTHERS, address_key: OTHERS, street_key: OTHERS }
+    const theirs = {
+      name_key: COLLEAGUES,
+      last_name_key: COLLEAGUES,
+      address_key: COLLEAGUES,
+      street_key: COLLEAGUES,
+    }
     await tx
       .insertInto('profile_key')
       .values({ identity_id: colleague.identityId, ...theirs })
       .execute()
   }
-  const share = (...relations: ExampleActivity['relation'][]) => (relations.includes(relation) ? OWN : OTHERS)
+  const others = relation === 'colleague' ? COLLEAGUES : STRANGERS
+  const share = (...relations: ExampleActivity['relation'][]) => (relations.includes(relation) ? OWN : others)
   return {
     name: share('self'),
     lastName: share('self', 'family_name'),

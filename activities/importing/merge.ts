@@ -4,6 +4,7 @@ import { commitChunk, lockForChunk, requestEvaluations, storeQuarantined, storeT
 import type { Connection } from '../../db/connection.ts'
 import { storeFacts } from '../../db/facts.ts'
 import type { ImportSession } from '../../db/import-session.ts'
+import { lockDecisions } from '../../db/subject-keys.ts'
 import type { Vault } from '../../db/vault.ts'
 import { recomputeRollups, recomputeSeen } from '../../policies/compile.ts'
 import { activeIndicators } from '../../policies/load.ts'
@@ -33,6 +34,7 @@ export async function mergeChunk(
   await session.transaction(async (tx) => {
     const { vault, importId, connectorId } = context
     if (!(await lockForChunk(tx, importId, number))) return
+    await lockDecisions(tx, chunk.facts.length > 0 ? 'facts' : 'activities')
     const textsId = chunk.texts.length > 0 ? await storeTexts(tx, vault, chunk.texts) : null
     const storedActivities = chunk.activities > 0 ? await mergeActivities(tx, { connectorId, importId, textsId }) : 0
     const facts = await storeFacts(tx, vault, { importId, touched: TOUCHED }, chunk.facts)

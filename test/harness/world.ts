@@ -11,18 +11,15 @@ import { v7 as uuid } from 'uuid'
 import type { Deps } from '../../activities/deps.ts'
 import { EncryptingCodec } from '../../activities/payload-codec.ts'
 import { AccessBook } from '../../connectors/access.ts'
-import { connectorKind } from '../../connectors/kinds.ts'
 import { openOriginLookup } from '../../connectors/origin.ts'
-import { sha256 } from '../../db/hash.ts'
 import { Spool } from '../../db/spool.ts'
 import { insertSealed } from '../../db/vault.ts'
-import { canonicalJson } from '../../domain/canonical.ts'
 import { formOf, partSecrets } from '../../domain/form.ts'
 import { SEARCH_ATTRIBUTES } from '../../domain/processes.ts'
 import { exporterKind } from '../../exporters/kinds.ts'
-import { definitionFrom, loadIndicators, loadTemplates, syncIndicators } from '../../policies/load.ts'
 import { bundleWorkflows, type Queue, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
+import { insertConnector, insertPolicy } from './rows.ts'
 
 export interface World extends AsyncDisposable {
   t: TestDatabase
@@ -154,42 +151,8 @@ async function over(t: TestDatabase, server: Server, queues?: readonly Queue[]):
       await t.db.insertInto('staff_member').values({ id, name, roles }).execute()
       return id
     },
-    async connector(kind, settings) {
-      const id = uuid()
-      const parts = partSecrets(connectorKind(kind).config, settings)
-      await t.db
-        .insertInto('connector')
-        .values({
-          id,
-          kind,
-          name: `${kind} ${id}`,
-          state: 'active',
-          activated_at: new Date(),
-          settings: JSON.stringify(parts.settings),
-          secret_id: Object.keys(parts.secret).length
-            ? await insertSealed(t.db, t.vault, 'secret', JSON.stringify(parts.secret))
-            : null,
-          every_seconds: 3600,
-        })
-        .execute()
-      return id
-    },
-    async policy(template, name) {
-      const id = uuid()
-      const indicators = loadIndicators()
-      await syncIndicators(t.db, indicators.values())
-      const chosen = loadTemplates().get(template)
-      if (!chosen) throw new Error(`no template ${template}`)
-      const definition = canonicalJson(definitionFrom(chosen, indicators))
-      await t.db.transaction().execute(async (tx) => {
-        await tx.insertInto('policy').values({ id, template, name, state: 'enabled', version: 1 }).execute()
-        await tx
-          .insertInto('policy_version')
-          .values({ policy_id: id, version: 1, definition, sha256: sha256(definition), note: 'first' })
-          .execute()
-      })
-      return id
-    },
+    connector: (kind, settings) => insertConnector(t, kind, settings),
+    policy: (template, name) => insertPolicy(t, template, name),
     async destination(kind, name, settings) {
       const id = uuid()
       const definition = exporterKind(kind)

@@ -1,0 +1,69 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { pino } from 'pino'
+import type { Deps } from '../../activities/deps.ts'
+import { evaluatePolicy } from '../../activities/evaluation.ts'
+import { runImport } from '../../activities/imports.ts'
+import { AccessBook } from '../../connectors/access.ts'
+import { openOriginLookup } from '../../connectors/origin.ts'
+import { closeImport, openFileImport } from '../../db/imports.ts'
+import { Spool } from '../../db/spool.ts'
+import type { ImportBalance } from '../../domain/processes.ts'
+import { type TestDatabase, testDatabase } from './database.ts'
+
+export interface Importing extends AsyncDisposable {
+  t: TestDatabase
+  deps: Deps
+  /** Imports a file to its end, as the activity of `importRun` does. */
+  send(connectorId: string, content: string): Promise<ImportBalance>
+  /** Looks at everybody, as of now unless told. */
+  evaluate(policyId: string, asOf?: Date): ReturnType<ReturnType<typeof evaluatePolicy>>
+}
+
+/** A database with what the activities of imports and evaluations need, without Temporal: nothing here waits or retries. */
+export async function importing(): Promise<Importing> {
+  const t = await testDatabase()
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-spool-'))
+  const deps: Deps = {
+    db: t.db,
+    databaseUrl: t.url,
+    vault: t.vault,
+    spool: new Spool(folder, t.vault),
+    temporal: undefined as never,
+    origin: await openOriginLookup(),
+    access: new AccessBook(),
+    log: pino({ level: 'silent' }),
+    publicUrl: 'http://openirm.test',
+    version: '0.0.0',
+    hostname: 'test',
+    allowPrivateAddresses: true,
+    maxFileBytes: 1_000_000_000,
+  }
+  return {
+    t,
+    deps,
+    async send(connectorId, content) {
+      async function* bytes() {
+        yield Buffer.from(content)
+      }
+      const spooled = await deps.spool.put(bytes(), deps.maxFileBytes)
+      const { importId } = await openFileImport(t.db, t.vault, {
+        connectorId,
+        source: 'upload',
+        ...spooled,
+        fileName: 'test',
+        nominalAt: new Date(),
+      })
+      const balance = await runImport(deps, importId, { signal: new AbortController().signal, heartbeat: () => {} })
+      await closeImport(t.db, importId, { state: 'completed' })
+      return balance
+    },
+    evaluate: (policyId, asOf = new Date()) =>
+      evaluatePolicy(deps)({ policyId, asOf: asOf.toISOString(), everybody: true }),
+    async [Symbol.asyncDispose]() {
+      rmSync(folder, { recursive: true, force: true })
+      await t[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,66 @@
+import { v7 as uuid } from 'uuid'
+import { connectorKind } from '../../connectors/kinds.ts'
+import { sha256 } from '../../db/hash.ts'
+import { insertSealed } from '../../db/vault.ts'
+import { canonicalJson } from '../../domain/canonical.ts'
+import { partSecrets } from '../../domain/form.ts'
+import type { IndicatorDefinition } from '../../policies/indicator.ts'
+import {
+  definitionFrom,
+  loadIndicators,
+  loadTemplates,
+  type PolicyOverrides,
+  syncIndicators,
+} from '../../policies/load.ts'
+import type { TestDatabase } from './database.ts'
+
+/** An active connector of a kind, as a finished set-up leaves it. */
+export async function insertConnector(
+  t: TestDatabase,
+  kind: string,
+  settings: Record<string, unknown>,
+): Promise<string> {
+  const id = uuid()
+  const parts = partSecrets(connectorKind(kind).config, settings)
+  await t.db
+    .insertInto('connector')
+    .values({
+      id,
+      kind,
+      name: `${kind} ${id}`,
+      state: 'active',
+      activated_at: new Date(),
+      settings: JSON.stringify(parts.settings),
+      secret_id: Object.keys(parts.secret).length
+        ? await insertSealed(t.db, t.vault, 'secret', JSON.stringify(parts.secret))
+        : null,
+      every_seconds: 3600,
+    })
+    .execute()
+  return id
+}
+
+/** An enabled policy, made from a template; with indicators of the test's own where it brings them. */
+export async function insertPolicy(
+  t: TestDatabase,
+  template: string,
+  name: string,
+  overrides: PolicyOverrides = {},
+  own: readonly IndicatorDefinition[] = [],
+): Promise<string> {
+  const id = uuid()
+  const indicators = loadIndicators()
+  for (const each of own) indicators.set(each.id, each)
+  await syncIndicators(t.db, indicators.values())
+  const chosen = loadTemplates().get(template)
+  if (!chosen) throw new Error(`no template ${template}`)
+  const definition = canonicalJson(definitionFrom(chosen, indicators, overrides))
+  await t.db.transaction().execute(async (tx) => {
+    await tx.insertInto('policy').values({ id, template, name, state: 'enabled', version: 1 }).execute()
+    await tx
+      .insertInto('policy_version')
+      .values({ policy_id: id, version: 1, definition, sha256: sha256(definition), note: 'first' })
+      .execute()
+  })
+  return id
+}
