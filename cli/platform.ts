@@ -1,7 +1,7 @@
 import os from 'node:os'
 import path from 'node:path'
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client'
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
+import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime } from '@temporalio/worker'
 import { destination, pino } from 'pino'
 import type { Deps } from '../activities/deps.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
@@ -55,6 +55,8 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     logger: new DefaultLogger('WARN', ({ level, message }) =>
       log[logLine[level] ?? 'info']({ from: 'temporal' }, message),
     ),
+    // What the native part has to say belongs into the same log, not onto the terminal.
+    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
   })
   const namespace = addresses.namespace ?? 'default'
   const pool = createPool(addresses.databaseUrl, {
