@@ -23,21 +23,18 @@ export interface Spooled {
  * and whether it is the last are authenticated, so a shortened file does not open.
  */
 export class Spool {
-  readonly #folder: string
+  readonly folder: string
   readonly #vault: Vault
 
   constructor(folder: string, vault: Vault) {
-    this.#folder = folder
+    this.folder = folder
     this.#vault = vault
   }
 
   /** Reads the source to its end and keeps it. Throws body_too_large past `maxBytes`, leaving nothing behind. */
   async put(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Spooled> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    const temporary = path.join(
-      this.#folder,
-      `${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2)}.part`,
-    )
+    await mkdir(this.folder, { recursive: true, mode: 0o700 })
+    const temporary = path.join(this.folder, `${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2)}.part`)
     const file = await open(temporary, 'wx', 0o600)
     const hash = createHash('sha256')
     let bytes = 0
@@ -119,7 +116,7 @@ export class Spool {
   }
 
   #path(sha256: string): string {
-    return path.join(this.#folder, `${sha256}.sealed`)
+    return path.join(this.folder, `${sha256}.sealed`)
   }
 }
 

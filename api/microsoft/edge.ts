@@ -38,7 +38,7 @@ const REFUSED_PER_MINUTE = 60
  * The addresses of Microsoft's upload scripts, with bodies and errors of their own. What a script cannot bear is kept
  * from it: no connection is dropped and nothing redirected; a body is read to its end before it is refused; an answer
  * other than 2xx means that nothing of the upload can be used, or that the same bytes are welcome again.
- * Source: docs/decisions/ on blocks of uploads.
+ * How blocks become files: docs/decisions/009-blocks-of-uploads.md.
  */
 export function microsoftEdge(deps: ApiDeps, options: EdgeOptions = {}): RequestHandler {
   const refused = new Refusals(options.refusedPerMinute ?? REFUSED_PER_MINUTE)
