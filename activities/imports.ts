@@ -1,6 +1,8 @@
 import { v5 as uuidFrom } from 'uuid'
-import type { Page } from '../connectors/connector.ts'
+import type { ConnectorDefinition, History, Page } from '../connectors/connector.ts'
 import { appendAudit } from '../db/audit.ts'
+import { readBackfill, settlePiece } from '../db/backfills.ts'
+import type { Connection } from '../db/connection.ts'
 import { mayImport, type PauseReason } from '../db/connectors.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { closeImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
@@ -77,23 +79,29 @@ export async function runImport(
   }
   const connectorId = row.connector_id
   const { definition, config } = await configuredConnector(deps.db, deps.vault, row)
-  const pulls = definition.delivery === 'pull' && row.source !== 'redrive'
+  const range = row.range_from && row.range_to ? { from: row.range_from, to: row.range_to } : null
+  const pulls = definition.delivery === 'pull' && row.source !== 'redrive' && range === null
   const resumed = row.chunks > 0
   const position = (resumed || !pulls ? row.position : row.connector_position) as Record<string, unknown> | null
   const skip = resumed || !pulls ? row.skip : row.connector_skip
 
+  const from = {
+    config,
+    position,
+    seen: (keys: readonly string[]) => seenKeys(deps.db, deps.vault, connectorId, keys),
+    signal,
+    access: deps.access.of(connectorId, definition.pull?.limit),
+  }
   const pages: AsyncIterable<Page> =
     row.source === 'redrive'
       ? redrivePages(deps.db, deps.vault, importId)
-      : definition.read({
-          config,
-          position,
-          until: row.nominal_at,
-          seen: (keys) => seenKeys(deps.db, deps.vault, connectorId, keys),
-          signal,
-          access: deps.access.of(connectorId, definition.pull?.limit),
-          ...(row.body_sha256 === null ? {} : { file: await spooledFile(deps, row.body_sha256, row.file_name_id) }),
-        })
+      : range !== null
+        ? historyOf(definition).readRange({ ...from, ...range, ...(await shareOf(deps.db, row.backfill_id)) })
+        : definition.read({
+            ...from,
+            until: row.nominal_at,
+            ...(row.body_sha256 === null ? {} : { file: await spooledFile(deps, row.body_sha256, row.file_name_id) }),
+          })
 
   const prepare = {
     db: deps.db,
@@ -135,6 +143,18 @@ export async function runImport(
   }
   await merging
   return balanceOf(await readImport(deps.db, importId))
+}
+
+function historyOf(definition: ConnectorDefinition): History<any> {
+  if (definition.history) return definition.history
+  throw new AppError('state_conflict', `the past of ${definition.id} cannot be read`)
+}
+
+/** What one piece may ask of the source, of what its backfill may. */
+async function shareOf(db: Connection, backfillId: string | null): Promise<{ requestsPerSecond?: number }> {
+  if (backfillId === null) return {}
+  const { requests_per_second, parallel } = await readBackfill(db, backfillId)
+  return requests_per_second === null ? {} : { requestsPerSecond: requests_per_second / parallel }
 }
 
 async function spooledFile(deps: Deps, sha256: string, nameId: string | null) {
@@ -180,13 +200,12 @@ export const finishImport =
     const row = await readImport(deps.db, importId)
     await deps.db.transaction().execute(async (tx) => {
       const known: ErrorCode = code !== undefined && code in ERROR_CODES ? (code as ErrorCode) : 'internal'
-      await closeImport(
-        tx,
-        importId,
+      const end =
         outcome === 'failed'
-          ? { state: 'failed', error: { code: known, detail: detail ?? 'the import ended', fix: fix ?? null } }
-          : { state: outcome },
-      )
+          ? { state: outcome, error: { code: known, detail: detail ?? 'the import ended', fix: fix ?? null } }
+          : { state: outcome }
+      await closeImport(tx, importId, end)
+      await settlePiece(tx, importId, end)
       if (row.state !== 'running') return
       if (outcome !== 'completed') {
         // Rows of a re-drive that did not happen are open again.

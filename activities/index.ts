@@ -1,5 +1,6 @@
 import { activityInfo, CancelledFailure, Context } from '@temporalio/activity'
 import { endApproval, readApproval, recordDecision, remindApprovers } from './approvals.ts'
+import { claimPieces, moveBackfill, sweepBackfill } from './backfill.ts'
 import { changeCase, readCase } from './cases.ts'
 import type { Deps } from './deps.ts'
 import { buildRollups, evaluatePolicy } from './evaluation.ts'
@@ -51,6 +52,9 @@ export const createActivities = (deps: Deps) =>
     readSetupState: readSetupState(deps),
     settleUploadRun: settleUploadRun(deps),
     joinUploadRun: (input: { uploadRunId: string }) => beating(() => joinUploadRun(deps)(input)),
+    claimPieces: claimPieces(deps),
+    sweepBackfill: sweepBackfill(deps),
+    moveBackfill: moveBackfill(deps),
     performStep: performStep(deps),
     endSetup: endSetup(deps),
     proveSetup: proveSetup(deps),

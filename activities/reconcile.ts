@@ -5,7 +5,7 @@ import { workflowId } from '../domain/processes.ts'
 import type { Deps } from './deps.ts'
 import { nudgeEvaluations, nudgeExports, nudgeTriage, openApproval, openCaseWork, openTriage } from './nudges.ts'
 import { alignSchedules, type ScheduleRepairs } from './schedules.ts'
-import { exportStart, importStart, setupStart, uploadRunStart } from './starting.ts'
+import { backfillStart, exportStart, importStart, setupStart, uploadRunStart } from './starting.ts'
 
 export interface Repairs {
   schedules: ScheduleRepairs
@@ -17,6 +17,7 @@ export interface Repairs {
   cases: number
   imports: number
   uploads: number
+  backfills: number
   evaluations: number
   exports: number
   /** Destinations with something queued, woken again. */
@@ -83,6 +84,7 @@ export const reconcileRuns = (deps: Deps) => async (): Promise<Repairs> => {
   const uploads = await restartUploadRuns(deps, await running('uploadRun'))
   const imports = await restartImports(deps, await running('importRun'))
   const exports = await restartExports(deps, await running('siemExport'))
+  const backfills = await restartBackfills(deps, await running('backfill'))
   await forgetOld(deps)
   return {
     schedules,
@@ -93,6 +95,7 @@ export const reconcileRuns = (deps: Deps) => async (): Promise<Repairs> => {
     cases: lostCases.length,
     imports,
     uploads,
+    backfills,
     evaluations: await nudgeEvaluations(deps)(),
     exports,
     nudged: await nudgeExports(deps)({}),
@@ -181,6 +184,22 @@ async function restartImports(deps: Deps, runs: ReadonlySet<string>): Promise<nu
 async function restartUploadRuns(deps: Deps, runs: ReadonlySet<string>): Promise<number> {
   const lost = (await listOpenUploadRuns(deps.db)).filter(({ id }) => !runs.has(workflowId.uploadRun(id)))
   for (const { id, connector_id } of lost) await start(deps, uploadRunStart(id, connector_id))
+  return lost.length
+}
+
+/** Backfills that nobody reads on with, a paused one included: it waits for `resume`. */
+async function restartBackfills(deps: Deps, runs: ReadonlySet<string>): Promise<number> {
+  const open = await deps.db
+    .selectFrom('backfill')
+    .innerJoin('connector', 'connector.id', 'backfill.connector_id')
+    .select(['backfill.id', 'backfill.connector_id', 'connector.kind'])
+    .where('backfill.finished_at', 'is', null)
+    .execute()
+  const lost = open.filter(({ id }) => !runs.has(workflowId.backfill(id)))
+  for (const { id, connector_id, kind } of lost) {
+    const { type, ...options } = backfillStart({ backfillId: id, connectorId: connector_id, kind })
+    await deps.temporal.workflow.start(type, options)
+  }
   return lost.length
 }
 

@@ -64,6 +64,17 @@ export const uploadRunStart = (uploadRunId: string, connectorId: string): Start 
   ...searchAttributes({ connector: connectorId, state: 'collecting' }),
 })
 
+export const backfillStart = (input: { backfillId: string; connectorId: string; kind: string }): Start => ({
+  type: 'backfill',
+  workflowId: workflowId.backfill(input.backfillId),
+  taskQueue: TASK_QUEUES.imports,
+  args: [{ backfillId: input.backfillId }],
+  staticSummary: `Backfill from ${input.kind}`,
+  staticDetails: `Backfill \`${input.backfillId}\` of connector \`${input.connectorId}\`. Reads the past piece by piece; can be paused, resumed and cancelled.`,
+  ...AGAIN,
+  ...searchAttributes({ connector: input.connectorId, state: 'running' }),
+})
+
 export const prerequisiteStart = (connectorId: string, kind: string): Start => ({
   type: 'prerequisiteCheck',
   workflowId: workflowId.prerequisites(connectorId),

@@ -8,6 +8,7 @@ import type { Deps } from '../activities/deps.ts'
 import { alignSchedules } from '../activities/schedules.ts'
 import {
   approvalStart,
+  backfillStart,
   caseStart,
   evaluationStart,
   exportStart,
@@ -22,6 +23,7 @@ import {
   type ApprovalInput,
   type ApprovalResult,
   type AssignInput,
+  type BackfillProgress,
   type CaseResult,
   type ConnectorSetupInput,
   type DecideInput,
@@ -122,6 +124,21 @@ export const abandonSetup = (client: Client, setup: ConnectorSetupInput, input: 
 
 export const resumeExport = (client: Client, destinationId: string, input: HumanInput): Promise<SiemExportState> =>
   ask(client, exportStart(destinationId), updates.resumeExport, input)
+
+type Backfill = Parameters<typeof backfillStart>[0]
+
+export const pauseBackfill = (client: Client, backfill: Backfill, input: HumanInput): Promise<BackfillProgress> =>
+  ask(client, backfillStart(backfill), updates.pauseBackfill, input)
+export const resumeBackfill = (client: Client, backfill: Backfill, input: HumanInput): Promise<BackfillProgress> =>
+  ask(client, backfillStart(backfill), updates.resumeBackfill, input)
+export const cancelBackfill = (client: Client, backfill: Backfill, input: HumanInput): Promise<BackfillProgress> =>
+  ask(client, backfillStart(backfill), updates.cancelBackfill, input)
+
+/** Begins a backfill whose rows exist. */
+export async function startBackfill(client: Client, backfill: Backfill): Promise<void> {
+  const { type, ...options } = backfillStart(backfill)
+  await client.workflow.start(type, options)
+}
 
 /** Starts the run of an import whose row exists. */
 export async function startImport(client: Client, input: ImportRunInput & { run: string; kind: string; why: string }) {

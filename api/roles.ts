@@ -49,6 +49,14 @@ export const MAY = {
   cancelImport: ['admin', 'operator'],
 
   // Line, cell and code alone: whoever sends a file learns what was wrong with it. Its words are the admin's.
+  createBackfill: ['admin'],
+  listBackfills: ['admin', 'operator'],
+  getBackfill: ['admin', 'operator'],
+  listBackfillPieces: ['admin', 'operator'],
+  pauseBackfill: ['admin', 'operator'],
+  resumeBackfill: ['admin', 'operator'],
+  cancelBackfill: ['admin', 'operator'],
+
   listQuarantinedRows: ['admin', 'operator'],
   getQuarantinedRow: ['admin'],
   listQuarantineGroups: ['admin'],

@@ -2,6 +2,7 @@ import type { OperationId } from '../openapi/generated/operations.ts'
 import * as alerts from './alerts.ts'
 import * as approvals from './approvals.ts'
 import * as audit from './audit.ts'
+import * as backfills from './backfills.ts'
 import * as cases from './cases.ts'
 import * as connectors from './connectors.ts'
 import * as deliveries from './deliveries.ts'
@@ -27,6 +28,7 @@ export const routes = {
   ...prerequisites,
   ...imports,
   ...microsoftUploads,
+  ...backfills,
   ...quarantinedRows,
   ...people,
   ...policies,

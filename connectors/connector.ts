@@ -79,6 +79,8 @@ export interface Pull {
 export interface RangeInput<Config> extends Omit<ReadInput<Config>, 'file' | 'until'> {
   from: Date
   to: Date
+  /** What the reader may ask of the source at most; its own limits where absent. */
+  requestsPerSecond?: number
 }
 
 /**

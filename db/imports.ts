@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts'
 import { type QuarantineChoice, takeRows } from './queries/quarantined-rows.ts'
 import { insertSealed, type Vault } from './vault.ts'
 
-export type FileImportSource = 'upload' | 'cli' | 'drop_folder' | 'microsoft_upload'
+export type FileImportSource = 'upload' | 'cli' | 'drop_folder' | 'microsoft_upload' | 'backfill'
 
 export interface FileArrival {
   connectorId: string
@@ -15,6 +15,7 @@ export interface FileArrival {
   bytes: number
   fileName: string
   nominalAt: Date
+  backfillId?: string
 }
 
 /** The import of these bytes that is under way or done. */
@@ -51,6 +52,7 @@ export async function openFileImport(
       body_sha256: arrival.sha256,
       body_bytes: arrival.bytes,
       file_name_id: await insertSealed(tx, vault, 'file_name', arrival.fileName),
+      backfill_id: arrival.backfillId ?? null,
     })
     .onConflict((conflict) =>
       conflict

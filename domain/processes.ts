@@ -36,6 +36,7 @@ export const workflowId = {
   /** `run` is the nominal time or the body's SHA-256: the same file twice is one run. */
   importRun: (connectorId: string, run: string) => `import/${connectorId}/${run}`,
   uploadRun: (uploadRunId: string) => `upload/${uploadRunId}`,
+  backfill: (backfillId: string) => `backfill/${backfillId}`,
   prerequisites: (connectorId: string) => `prerequisites/${connectorId}`,
   evaluation: (policyId: string) => `evaluate/${policyId}`,
   triage: (alertId: string) => `triage/${alertId}`,
@@ -87,6 +88,8 @@ export interface ImportRunInput {
   connectorId: string
   /** Present when the import's row exists already (upload, request); absent when a Schedule starts the run. */
   importId?: string
+  /** Several imports whose rows exist, read one after the other: consecutive pieces of a backfill. */
+  importIds?: readonly string[]
 }
 export interface ImportRunResult {
   imports: readonly ImportBalance[]
@@ -105,6 +108,25 @@ export interface UploadRunInput {
 }
 export interface UploadRunResult {
   importIds: readonly string[]
+}
+
+// --- backfills ---------------------------------------------------------------------------------------------------
+
+export interface BackfillInput {
+  backfillId: string
+}
+
+export const BACKFILL_STATES = ['running', 'paused', 'completed', 'cancelled'] as const
+export type BackfillState = (typeof BACKFILL_STATES)[number]
+
+export interface BackfillProgress {
+  state: BackfillState
+  pieces: number
+  done: number
+  /** Tried in vain until the tries were spent. */
+  setAside: number
+  running: number
+  waiting: number
 }
 
 export interface PrerequisiteCheckInput {

@@ -16,9 +16,9 @@ const SHUTDOWN_GRACE = '10 seconds'
 const workflowsPath = path.join(import.meta.dirname, '../workflows/index.ts')
 
 /** Bundled once per process; every queue's worker shares it. */
-export const bundleWorkflows = (): Promise<WorkflowBundleWithSourceMap> =>
+export const bundleWorkflows = (from = workflowsPath): Promise<WorkflowBundleWithSourceMap> =>
   bundleWorkflowCode({
-    workflowsPath,
+    workflowsPath: from,
     logger: { ...console, log: quiet, trace: quiet, debug: quiet, info: quiet } as never,
   })
 

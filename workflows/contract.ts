@@ -4,6 +4,7 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import {
   type ApprovalResult,
   type AssignInput,
+  type BackfillProgress,
   type CaseResult,
   type DecideInput,
   type DismissInput,
@@ -50,3 +51,7 @@ export const exportState = defineQuery<SiemExportState>('exportState')
 export const firstImportStored = defineSignal(SIGNALS.firstImportStored)
 /** No further block will come. */
 export const uploadCompleted = defineSignal(SIGNALS.uploadCompleted)
+export const pauseBackfill = defineUpdate<BackfillProgress, [HumanInput]>('pauseBackfill')
+export const resumeBackfill = defineUpdate<BackfillProgress, [HumanInput]>('resumeBackfill')
+export const cancelBackfill = defineUpdate<BackfillProgress, [HumanInput]>('cancelBackfill')
+export const backfillProgress = defineQuery<BackfillProgress>('backfillProgress')

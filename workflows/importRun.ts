@@ -17,11 +17,11 @@ const { nudgeEvaluations } = patient('Ask for evaluations')
  * Ends:  when everything is stored, when a fault needs somebody to act (the import's row says what to do), or cancelled.
  * State: none; the cursor and the balance are in PostgreSQL and move with each chunk.
  */
-export async function importRun({ connectorId, importId }: ImportRunInput): Promise<ImportRunResult> {
+export async function importRun({ connectorId, importId, importIds: given }: ImportRunInput): Promise<ImportRunResult> {
   const { runId, startTime, searchAttributes } = workflowInfo()
   const scheduled = searchAttributes['TemporalScheduledStartTime'] as Date[] | undefined
   const nominalAt = (scheduled?.[0] ?? startTime).toISOString()
-  const importIds = importId ? [importId] : await begin({ connectorId, runId, nominalAt })
+  const importIds = given ?? (importId ? [importId] : null) ?? (await begin({ connectorId, runId, nominalAt }))
   const imports: ImportBalance[] = []
   let failed: unknown
   let recheck = false

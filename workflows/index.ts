@@ -1,6 +1,7 @@
 /** Every workflow under the name by which it is started. */
 export { alertTriage } from './alertTriage.ts'
 export { approval } from './approval.ts'
+export { backfill } from './backfill.ts'
 export { caseWork } from './caseWork.ts'
 export { connectorSetup } from './connectorSetup.ts'
 export { dailyManifests } from './dailyManifests.ts'

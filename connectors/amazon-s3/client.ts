@@ -20,7 +20,8 @@ export interface Bucket {
   close(): void
 }
 
-export function openBucket(settings: S3Config, signal: AbortSignal): Bucket {
+/** `pace` is waited for before each request. */
+export function openBucket(settings: S3Config, signal: AbortSignal, pace = async () => {}): Bucket {
   const { bucket, region, endpoint, forcePathStyle, accessKeyId, secretAccessKey, sessionToken } = settings
   const client = new S3Client({
     region,
@@ -35,6 +36,7 @@ export function openBucket(settings: S3Config, signal: AbortSignal): Bucket {
   })
   const page = async (input: { prefix: string; startAfter?: string; token?: string; delimiter?: string }) => {
     try {
+      await pace()
       return await client.send(
         new ListObjectsV2Command({
           Bucket: bucket,
@@ -70,6 +72,7 @@ export function openBucket(settings: S3Config, signal: AbortSignal): Bucket {
     },
     async get(key) {
       try {
+        await pace()
         const found = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal })
         if ((found.ContentLength ?? 0) > MAX_OBJECT_BYTES) return null
         return Buffer.from(await (found.Body?.transformToByteArray() ?? new Uint8Array()))

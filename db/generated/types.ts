@@ -154,6 +154,38 @@ export interface AuditEntry {
   subject_kind: string;
 }
 
+export interface Backfill {
+  connector_id: string;
+  created_at: Generated<Timestamp>;
+  created_by: string | null;
+  finished_at: Timestamp | null;
+  folder: string | null;
+  from_at: Timestamp | null;
+  hours: Json | null;
+  id: string;
+  parallel: number;
+  requests_per_second: number | null;
+  state: string;
+  statement: Json | null;
+  swept_at: Timestamp | null;
+  to_at: Timestamp | null;
+}
+
+export interface BackfillPiece {
+  backfill_id: string;
+  error: Json | null;
+  file_name_id: string | null;
+  from_at: Timestamp | null;
+  import_id: string | null;
+  not_before: Timestamp | null;
+  number: number;
+  read_at: Timestamp | null;
+  state: Generated<string>;
+  sweep: Generated<boolean>;
+  to_at: Timestamp | null;
+  tries: Generated<number>;
+}
+
 export interface CaseFile {
   approval_id: string;
   assignee_id: string | null;
@@ -328,6 +360,7 @@ export interface IdentitySeen {
 }
 
 export interface Import {
+  backfill_id: string | null;
   body_bytes: number | null;
   body_sha256: string | null;
   chunks: Generated<number>;
@@ -341,6 +374,8 @@ export interface Import {
   nominal_at: Timestamp;
   position: Json | null;
   quarantined: Generated<number>;
+  range_from: Timestamp | null;
+  range_to: Timestamp | null;
   received: Generated<number>;
   skip: Generated<number>;
   source: string;
@@ -560,6 +595,8 @@ export interface DB {
   approval: Approval;
   approval_decision: ApprovalDecision;
   audit_entry: AuditEntry;
+  backfill: Backfill;
+  backfill_piece: BackfillPiece;
   case_file: CaseFile;
   comment: Comment;
   connector: Connector;

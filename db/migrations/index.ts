@@ -8,6 +8,7 @@ import * as rollup from './20261123_1000_create_rollup.ts'
 import * as subjectsAndFindings from './20261124_1520_add_subjects_and_findings.ts'
 import * as alertWaitingSince from './20261124_1525_add_alert_waiting_since.ts'
 import * as microsoftUploads from './20261124_1535_add_microsoft_uploads.ts'
+import * as backfill from './20261124_1600_create_backfill.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -20,4 +21,5 @@ export const migrations: Record<string, Migration> = {
   '20261124_1520_add_subjects_and_findings': subjectsAndFindings,
   '20261124_1525_add_alert_waiting_since': alertWaitingSince,
   '20261124_1535_add_microsoft_uploads': microsoftUploads,
+  '20261124_1600_create_backfill': backfill,
 }

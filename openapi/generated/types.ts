@@ -202,6 +202,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/connectors/{connectorId}/backfills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reads the past of a connector, piece by piece, beside the live import.
+         * @description A pull connector reads a range in time, cut at its natural pieces (a day of a log bucket); a push connector reads the files of a folder on the worker's machine. One backfill of a connector at a time.
+         */
+        post: operations["createBackfill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/connectors/{connectorId}/files": {
         parameters: {
             query?: never;
@@ -630,6 +652,118 @@ export interface paths {
         put?: never;
         /** Asks a running import to stop; what it stored stays. */
         post: operations["cancelImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backfills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Backfills. */
+        get: operations["listBackfills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backfills/{backfillId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** A backfill with its progress, an estimate of its end, and its closing statement. */
+        get: operations["getBackfill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backfills/{backfillId}/pieces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** The pieces of a backfill. */
+        get: operations["listBackfillPieces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backfills/{backfillId}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins no further piece; what is under way ends. */
+        post: operations["pauseBackfill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backfills/{backfillId}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on with a paused backfill. */
+        post: operations["resumeBackfill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/backfills/{backfillId}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a backfill; what it stored stays. */
+        post: operations["cancelBackfill"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1564,7 +1698,7 @@ export interface components {
             id: components["schemas"]["Id"];
             connectorId: components["schemas"]["Id"];
             /** @enum {string} */
-            source: "schedule" | "request" | "upload" | "cli" | "drop_folder" | "redrive" | "microsoft_upload";
+            source: "schedule" | "request" | "upload" | "cli" | "drop_folder" | "redrive" | "microsoft_upload" | "backfill";
             state: components["schemas"]["ImportState"];
             nominalAt: components["schemas"]["Instant"];
             bodySha256: string | null;
@@ -1589,6 +1723,68 @@ export interface components {
                 fix?: string | null;
             } | null;
             startedAt: components["schemas"]["Instant"];
+            finishedAt: components["schemas"]["InstantOrNull"];
+        };
+        /** @description Pieces begin only within these hours [from, to) of the day, over midnight when `from` > `to`. */
+        DailyHours: {
+            from: number;
+            to: number;
+            timeZone: string;
+        };
+        /** @enum {string} */
+        BackfillState: "running" | "paused" | "completed" | "cancelled";
+        Backfill: {
+            id: components["schemas"]["Id"];
+            connectorId: components["schemas"]["Id"];
+            state: components["schemas"]["BackfillState"];
+            from: components["schemas"]["InstantOrNull"];
+            to: components["schemas"]["InstantOrNull"];
+            folder: string | null;
+            parallel: number;
+            requestsPerSecond: number | null;
+            hours: components["schemas"]["DailyHours"] | null;
+            progress: {
+                pieces: number;
+                done: number;
+                /** @description Tried in vain until the tries were spent. */
+                setAside: number;
+                running: number;
+                waiting: number;
+            };
+            /** @description By the pace so far; null while nothing is done or when it has ended. */
+            estimatedEndAt: components["schemas"]["InstantOrNull"];
+            /** @description Once it has ended. */
+            statement: {
+                pieces: number;
+                done: number;
+                setAside: {
+                    number: number;
+                    from: components["schemas"]["InstantOrNull"];
+                    to: components["schemas"]["InstantOrNull"];
+                    code: string;
+                }[];
+                rows: {
+                    received: number;
+                    stored: number;
+                    duplicate: number;
+                    quarantined: number;
+                    ignored: number;
+                };
+                /** @description Stored when pieces were read once more at the end. */
+                late: number;
+                gaps: {
+                    from: components["schemas"]["Instant"];
+                    to: components["schemas"]["Instant"];
+                    /** @enum {string} */
+                    why: "empty" | "set_aside" | "cancelled";
+                }[];
+                error: {
+                    code: string;
+                    detail: string;
+                    fix: string | null;
+                } | null;
+            } | null;
+            createdAt: components["schemas"]["Instant"];
             finishedAt: components["schemas"]["InstantOrNull"];
         };
         Prerequisite: {
@@ -1679,9 +1875,27 @@ export interface components {
             updatedAt: components["schemas"]["Instant"];
         };
         /** @enum {string} */
-        QuarantineState: "open" | "redriven" | "expired";
+        PieceState: "waiting" | "running" | "done" | "set_aside" | "cancelled";
         /** Format: uuid */
         IdOrNull: string | null;
+        BackfillPiece: {
+            number: number;
+            from: components["schemas"]["InstantOrNull"];
+            to: components["schemas"]["InstantOrNull"];
+            state: components["schemas"]["PieceState"];
+            tries: number;
+            /** @description Read once more at the end. */
+            sweep: boolean;
+            importId: components["schemas"]["IdOrNull"];
+            error: {
+                code: string;
+                detail: string;
+                fix: string | null;
+            } | null;
+            readAt: components["schemas"]["InstantOrNull"];
+        };
+        /** @enum {string} */
+        QuarantineState: "open" | "redriven" | "expired";
         QuarantinedRow: {
             id: components["schemas"]["Id"];
             importId: components["schemas"]["Id"];
@@ -2033,6 +2247,15 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Import"];
+            };
+        };
+        /** @description The backfill. */
+        Backfill: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Backfill"];
             };
         };
         /** @description Uploads to the connector. */
@@ -2401,6 +2624,37 @@ export interface operations {
         requestBody?: never;
         responses: {
             202: components["responses"]["Import"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    createBackfill: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                connectorId: components["parameters"]["ConnectorId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    from?: components["schemas"]["Instant"];
+                    to?: components["schemas"]["Instant"];
+                    folder?: string;
+                    /** @description Pieces read at the same time; 2 unless said. */
+                    parallel?: number;
+                    /** @description Over all pieces together. */
+                    requestsPerSecond?: number;
+                    hours?: components["schemas"]["DailyHours"];
+                };
+            };
+        };
+        responses: {
+            202: components["responses"]["Backfill"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2971,6 +3225,136 @@ export interface operations {
         requestBody?: never;
         responses: {
             202: components["responses"]["Import"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listBackfills: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. Opaque; good for the same list with the same filters. */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+                connectorId?: components["schemas"]["Id"];
+                state?: components["schemas"]["BackfillState"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Backfill"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getBackfill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Backfill"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listBackfillPieces: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. Opaque; good for the same list with the same filters. */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+                state?: components["schemas"]["PieceState"];
+            };
+            header?: never;
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, in the order in which they are read. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["BackfillPiece"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    pauseBackfill: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Backfill"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    resumeBackfill: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Backfill"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    cancelBackfill: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                backfillId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Backfill"];
             default: components["responses"]["Problem"];
         };
     };
