@@ -1,5 +1,7 @@
 import { v5 as uuidFrom } from 'uuid'
+import type { Access } from '../connectors/access.ts'
 import type { ConnectorDefinition, History, Page } from '../connectors/connector.ts'
+import { paced } from '../connectors/pace.ts'
 import { appendAudit } from '../db/audit.ts'
 import { readBackfill, settlePiece } from '../db/backfills.ts'
 import type { Connection } from '../db/connection.ts'
@@ -96,7 +98,7 @@ export async function runImport(
     row.source === 'redrive'
       ? redrivePages(deps.db, deps.vault, importId)
       : range !== null
-        ? historyOf(definition).readRange({ ...from, ...range, ...(await shareOf(deps.db, row.backfill_id)) })
+        ? historyOf(definition).readRange({ ...(await inBudget(deps.db, row.backfill_id, from)), ...range })
         : definition.read({
             ...from,
             until: row.nominal_at,
@@ -150,11 +152,17 @@ function historyOf(definition: ConnectorDefinition): History<any> {
   throw new AppError('state_conflict', `the past of ${definition.id} cannot be read`)
 }
 
-/** What one piece may ask of the source, of what its backfill may. */
-async function shareOf(db: Connection, backfillId: string | null): Promise<{ requestsPerSecond?: number }> {
-  if (backfillId === null) return {}
-  const { requests_per_second, parallel } = await readBackfill(db, backfillId)
-  return requests_per_second === null ? {} : { requestsPerSecond: requests_per_second / parallel }
+/** Keeps a piece to its share of what its backfill may ask of the source. */
+async function inBudget<From extends { access: Access }>(db: Connection, backfillId: string | null, from: From) {
+  const backfill = backfillId === null ? null : await readBackfill(db, backfillId)
+  const allowed = backfill?.requests_per_second ?? null
+  const pace = paced(allowed === null || backfill === null ? undefined : allowed / backfill.parallel)
+  const { access } = from
+  const fetchInTime: typeof fetch = async (input, init) => {
+    await pace()
+    return access.fetch(input, init)
+  }
+  return { ...from, pace, access: { ...access, fetch: fetchInTime } }
 }
 
 async function spooledFile(deps: Deps, sha256: string, nameId: string | null) {

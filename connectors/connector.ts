@@ -79,8 +79,8 @@ export interface Pull {
 export interface RangeInput<Config> extends Omit<ReadInput<Config>, 'file' | 'until'> {
   from: Date
   to: Date
-  /** What the reader may ask of the source at most; its own limits where absent. */
-  requestsPerSecond?: number
+  /** Waited for before each request that does not go through `access`, whose requests wait by themselves. */
+  pace(): Promise<void>
 }
 
 /**

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import type { Page, RangeInput, ReadInput, SourceRecord } from '../connector.ts'
-import { paced } from '../pace.ts'
 import { type Bucket, openBucket } from './client.ts'
 import type { S3Config } from './config.ts'
 
@@ -69,7 +68,7 @@ export async function* read(input: ReadInput<S3Config>): AsyncGenerator<Page> {
 /** The objects that were delivered on the UTC days of the range and that nobody has read yet. */
 export async function* readRange(input: RangeInput<S3Config>): AsyncGenerator<Page> {
   const { config, from, to } = input
-  const bucket = openBucket(config, input.signal, paced(input.requestsPerSecond))
+  const bucket = openBucket(config, input.signal, input.pace)
   try {
     for (const stream of await discover(bucket, config)) {
       for await (const { key, seenKey } of unseen(input, bucket, daysOf(stream, from, to))) {

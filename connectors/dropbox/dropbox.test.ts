@@ -131,7 +131,7 @@ describe('reading the log', () => {
       access: virtualAccess(vendor.clock),
     }
     const found = range
-      ? dropbox.history?.readRange({ ...input, ...range })
+      ? dropbox.history?.readRange({ ...input, ...range, pace: async () => {} })
       : dropbox.read({ ...input, until: vendor.clock.now() })
     for await (const page of found as AsyncIterable<Page>) pages.push(page)
     const records = pages.flatMap((page) => [...(page.records as { record: any }[])])
