@@ -32,7 +32,7 @@ export interface BeginImportsInput {
 }
 
 /**
- * The imports that a scheduled run has to do: one for a pull connector, one per new file of a drop folder. None for a
+ * The imports that a scheduled run has to do: one for a pull connector, one per new file of the watched places. None for a
  * connector that may not import, which a Schedule that was just paused may still start.
  */
 export const beginImports =
@@ -51,8 +51,7 @@ export const beginImports =
       })
       return [importId]
     }
-    const folder = (config as { dropFolder?: string }).dropFolder
-    return folder === undefined ? [] : takeArrivals(deps, connectorId, folder, new Date(nominalAt))
+    return takeArrivals(deps, connectorId, config, new Date(nominalAt))
   }
 
 /** Heartbeat of a running import. */

@@ -1,47 +1,24 @@
-import { createReadStream, type Dirent, promises as fs, type Stats } from 'node:fs'
-import path from 'node:path'
+import { type PickUpConfig, watchedPlaces } from '../../connectors/files/pick-up.ts'
+import type { OfferedFile, Place } from '../../connectors/files/places/place.ts'
 import { bookRefusedFile, openFileImport, rememberSeen, seenKeys } from '../../db/imports.ts'
 import { dropUnneeded } from '../../db/spool-needs.ts'
-import { AppError, isAppError } from '../../domain/errors.ts'
+import { type AppError, type ErrorCode, isAppError } from '../../domain/errors.ts'
 import type { Deps } from '../deps.ts'
 
-/** A file that changed within this time is still being written and is left alone. */
-export const SETTLE_MS = 2_000
-
 /**
- * Takes the settled files of a drop folder into the spool; the files themselves are left where they are. Each is taken
- * once by its content. One that cannot be taken becomes a failed import that says what to do, and keeps no other waiting.
+ * Takes the settled files of the watched places into the spool; the files themselves are left where they are. Each is
+ * taken once by its content. One that cannot be taken becomes a failed import that says what to do, and keeps no other
+ * waiting.
  */
 export async function takeArrivals(
   deps: Deps,
   connectorId: string,
-  folder: string,
+  config: PickUpConfig,
   nominalAt: Date,
 ): Promise<string[]> {
-  for (const entry of await filesOf(folder)) {
-    const file = path.join(folder, entry.name)
-    const found = await fs.stat(file).catch(() => null)
-    if (found === null || Date.now() - found.mtimeMs < SETTLE_MS) continue
-    const refusal = `refused/${entry.name}/${found.size}/${found.ctimeMs}`
-    const seen = await seenKeys(deps.db, deps.vault, connectorId, [keyOf(entry.name, found), refusal])
-    if (seen.size > 0) continue
-    try {
-      await take(deps, { connectorId, file, name: entry.name, found, nominalAt })
-    } catch (error) {
-      const refused = asRefusal(error)
-      if (refused.retryable) throw refused
-      await deps.db.transaction().execute(async (tx) => {
-        const { code, message: detail, fix = null } = refused
-        await bookRefusedFile(tx, deps.vault, {
-          connectorId,
-          fileName: entry.name,
-          nominalAt,
-          error: { code, detail, fix },
-        })
-        // Until somebody changes the file or its permissions.
-        await rememberSeen(tx, deps.vault, connectorId, refusal)
-      })
-    }
+  for (const open of watchedPlaces(config)) {
+    await using place = await open()
+    for (const file of await place.settled()) await takeOrRefuse(deps, { connectorId, place, file, nominalAt })
   }
   // Also those that a run took before it died.
   const waiting = await deps.db
@@ -56,52 +33,56 @@ export async function takeArrivals(
   return waiting.map(({ id }) => id)
 }
 
-const keyOf = (name: string, { size, mtimeMs }: Stats): string => `file/${name}/${size}/${mtimeMs}`
+interface Arrival {
+  connectorId: string
+  place: Place
+  file: OfferedFile
+  nominalAt: Date
+}
 
-async function filesOf(folder: string): Promise<Dirent[]> {
+const keyOf = ({ name, sizeBytes, version }: OfferedFile): string => `file/${name}/${sizeBytes}/${version}`
+
+async function takeOrRefuse(deps: Deps, arrival: Arrival): Promise<void> {
+  const { connectorId, file, nominalAt } = arrival
+  const refusal = `refused/${file.name}/${file.sizeBytes}/${file.readable}`
+  const seen = await seenKeys(deps.db, deps.vault, connectorId, [keyOf(file), refusal])
+  if (seen.size > 0) return
   try {
-    const entries = await fs.readdir(folder, { withFileTypes: true })
-    return entries
-      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
-  } catch (cause) {
-    throw new AppError('settings_invalid', 'the drop folder cannot be read', {
-      cause,
-      fix: 'Create the folder, or let the worker read it.',
+    await take(deps, arrival)
+  } catch (error) {
+    const refused = asRefusal(error)
+    await deps.db.transaction().execute(async (tx) => {
+      const { code, message: detail, fix = null } = refused
+      await bookRefusedFile(tx, deps.vault, {
+        connectorId,
+        fileName: file.name,
+        nominalAt,
+        error: { code, detail, fix },
+      })
+      // Until somebody changes the file or its permissions.
+      await rememberSeen(tx, deps.vault, connectorId, refusal)
     })
   }
 }
 
-interface Arrival {
-  connectorId: string
-  file: string
-  name: string
-  found: Stats
-  nominalAt: Date
-}
-
-async function take(deps: Deps, { connectorId, file, name, found, nominalAt }: Arrival): Promise<void> {
-  const spooled = await deps.spool.put(createReadStream(file), deps.maxFileBytes)
-  const after = await fs.stat(file)
+async function take(deps: Deps, { connectorId, place, file, nominalAt }: Arrival): Promise<void> {
+  const spooled = await deps.spool.put(place.open(file), deps.maxFileBytes)
+  const after = await place.look(file)
   // What was written to while it was read is not settled after all.
-  if (after.size === found.size && after.mtimeMs === found.mtimeMs) {
-    const arrival = { connectorId, source: 'drop_folder' as const, ...spooled, fileName: name, nominalAt }
+  if (after !== null && keyOf(after) === keyOf(file)) {
+    const arrival = { connectorId, source: 'drop_folder' as const, ...spooled, fileName: file.name, nominalAt }
     await deps.db.transaction().execute(async (tx) => {
       await openFileImport(tx, deps.vault, arrival)
-      await rememberSeen(tx, deps.vault, connectorId, keyOf(name, found))
+      await rememberSeen(tx, deps.vault, connectorId, keyOf(file))
     })
   }
   await dropUnneeded(deps.db, deps.spool, spooled.sha256)
 }
 
+const OF_ONE_FILE: ReadonlySet<ErrorCode> = new Set(['file_unreadable', 'body_too_large', 'permission_missing'])
+
+/** Faults of one file; what concerns the whole place, or may pass, ends the run. */
 function asRefusal(error: unknown): AppError {
-  if (isAppError(error)) return error
-  const { code } = error as { code?: string }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EIO') {
-    return new AppError('file_unreadable', 'a file of the drop folder cannot be read', {
-      cause: error,
-      fix: 'Let the worker read the file.',
-    })
-  }
+  if (isAppError(error) && OF_ONE_FILE.has(error.code)) return error
   throw error
 }

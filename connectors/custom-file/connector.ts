@@ -2,7 +2,7 @@ import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { requireColumns } from '../files/columns.ts'
 import { readDelimited } from '../files/delimited.ts'
 import { readJsonLines } from '../files/json-lines.ts'
-import { dropFolder, freshness } from '../files/settings.ts'
+import { filePrerequisites } from '../files/settings.ts'
 import { type CustomFileConfig, config } from './config.ts'
 import { type CustomRecord, map } from './map.ts'
 import { ROLES } from './roles.ts'
@@ -17,7 +17,7 @@ export const customFile = defineConnector<typeof config, CustomRecord>({
   config,
   everySeconds: 60,
   microsoftScript: 'csv',
-  prerequisites: [dropFolder, freshness('custom-file-fresh', ({ freshDays }: CustomFileConfig) => freshDays)],
+  prerequisites: filePrerequisites('custom-file-fresh', ({ freshDays }: CustomFileConfig) => freshDays),
   columns: () => ROLES,
   read,
   map,

@@ -3,7 +3,7 @@ import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { requireColumns } from '../files/columns.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
 import { perSettings } from '../files/per-settings.ts'
-import { fileSettings, freshness } from '../files/settings.ts'
+import { filePrerequisites, fileSettings } from '../files/settings.ts'
 import { healthRecordMapper, healthSettings } from '../healthcare/record.ts'
 import { type HealthColumns, REQUIRED_ROLES } from '../healthcare/roles.ts'
 
@@ -54,7 +54,7 @@ export const epic = defineConnector<typeof config, DelimitedRow>({
   config,
   everySeconds: 300,
   microsoftScript: 'csv',
-  prerequisites: [freshness('epic-fresh', () => FRESH_DAYS)],
+  prerequisites: filePrerequisites('epic-fresh', () => FRESH_DAYS),
   read,
   map: (row, settings) => mapper(settings)(row),
 })

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Prerequisite } from '../connector.ts'
 import { DATE_FORMATS } from './dates.ts'
 import { SEPARATORS } from './delimited.ts'
+import { pickUpReachable, pickUpSettings } from './pick-up.ts'
 import { ENCODINGS } from './text.ts'
 
 /** Settings that every connector of files has; titles are those of the form. */
@@ -15,7 +16,7 @@ export const fileSettings = {
     .meta({ title: 'Time zone of dates without one' }),
   separator: z.enum(SEPARATORS).default('auto').meta({ title: 'Separator' }),
   encoding: z.enum(ENCODINGS).default('auto').meta({ title: 'Encoding' }),
-  dropFolder: z.string().startsWith('/').optional().meta({ title: 'Folder that is watched for files' }),
+  ...pickUpSettings,
 }
 
 function isZone(zone: string): boolean {
@@ -61,3 +62,10 @@ export const freshness = <Config>(id: string, daysOf: (config: Config) => number
       : { state: 'unmet', code: 'stale', detail: `The last file came ${age} days ago; upload a current one.` }
   },
 })
+
+/** What has to be true of every connector of files. */
+export const filePrerequisites = <Config>(id: string, daysOf: (config: Config) => number): Prerequisite<any>[] => [
+  dropFolder,
+  pickUpReachable,
+  freshness(id, daysOf),
+]

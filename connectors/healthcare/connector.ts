@@ -3,7 +3,7 @@ import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { requireColumns } from '../files/columns.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
 import { perSettings } from '../files/per-settings.ts'
-import { fileSettings, freshness } from '../files/settings.ts'
+import { filePrerequisites, fileSettings } from '../files/settings.ts'
 import { healthRecordMapper, healthSettings } from './record.ts'
 import { HEALTH_ROLES, healthRoles, REQUIRED_ROLES } from './roles.ts'
 
@@ -40,7 +40,7 @@ export const healthcare = defineConnector<typeof config, DelimitedRow>({
   config,
   everySeconds: 300,
   microsoftScript: 'csv',
-  prerequisites: [freshness('healthcare-fresh', () => FRESH_DAYS)],
+  prerequisites: filePrerequisites('healthcare-fresh', () => FRESH_DAYS),
   columns: () => healthRoles,
   read,
   map: (row, settings) => mapper(settings)(row),

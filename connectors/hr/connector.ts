@@ -4,7 +4,7 @@ import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { ADDRESS, requireColumns } from '../files/columns.ts'
 import { parseDate } from '../files/dates.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
-import { dropFolder, fileSettings, freshness } from '../files/settings.ts'
+import { filePrerequisites, fileSettings } from '../files/settings.ts'
 import { HR_SCENARIOS, type HrScenario, rolesOf } from './scenarios.ts'
 
 /** An import older than this is stale. */
@@ -61,7 +61,7 @@ export const hr = defineConnector<typeof config, DelimitedRow>({
   config,
   everySeconds: 60,
   microsoftScript: 'csv',
-  prerequisites: [dropFolder, freshness('hr-fresh', () => FRESH_DAYS)],
+  prerequisites: filePrerequisites('hr-fresh', () => FRESH_DAYS),
   columns: ({ scenarios }) => scenarios.flatMap((each) => rolesOf(each.scenario)),
   read,
   map,

@@ -3,7 +3,7 @@ import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { requireColumns } from '../files/columns.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
 import { perSettings } from '../files/per-settings.ts'
-import { freshness } from '../files/settings.ts'
+import { filePrerequisites } from '../files/settings.ts'
 import { config, type DetectionsConfig } from './config.ts'
 import { detectionMapper } from './map.ts'
 
@@ -37,7 +37,7 @@ export const insiderRiskIndicators = defineConnector<typeof config, DelimitedRow
   config,
   everySeconds: 300,
   microsoftScript: 'csv',
-  prerequisites: [freshness('insider-risk-indicators-fresh', () => FRESH_DAYS)],
+  prerequisites: filePrerequisites('insider-risk-indicators-fresh', () => FRESH_DAYS),
   columns: () => ROLES,
   read,
   map: (row, settings) => mapper(settings)(row),

@@ -3,7 +3,7 @@ import { requireColumns } from '../files/columns.ts'
 import { readDelimited } from '../files/delimited.ts'
 import { readJsonRecords } from '../files/json-records.ts'
 import { perSettings } from '../files/per-settings.ts'
-import { freshness } from '../files/settings.ts'
+import { filePrerequisites } from '../files/settings.ts'
 import { readText } from '../files/text.ts'
 import { type BadgeConfig, config } from './config.ts'
 import { type BadgeRecord, badgeMapper } from './map.ts'
@@ -21,7 +21,7 @@ export const physicalBadging = defineConnector<typeof config, BadgeRecord>({
   config,
   everySeconds: 300,
   microsoftScript: 'json',
-  prerequisites: [freshness('physical-badging-fresh', () => FRESH_DAYS)],
+  prerequisites: filePrerequisites('physical-badging-fresh', () => FRESH_DAYS),
   columns: () => BADGE_ROLES,
   read,
   map: (record, settings) => mapper(settings)(record),
