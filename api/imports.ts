@@ -103,12 +103,19 @@ export const uploadFile = inTransaction('uploadFile', async ({ db, deps, params,
   const connector = await activeConnector(db, params.connectorId, 'push')
   if (body.bytes === 0)
     throw new AppError('file_empty', 'the file is empty', { fix: 'Send the file as the body of the request.' })
+  const fileName = query.name ?? body.fileName
+  if (!fileName) {
+    throw new AppError('invalid_request', 'the file has no name', {
+      field: 'name',
+      fix: 'Name it by ?name=, or in the form that carries it.',
+    })
+  }
   const { importId, repeated } = await openFileImport(db, deps.vault, {
     connectorId: connector.id,
     source: 'upload',
     sha256: body.sha256,
     bytes: body.bytes,
-    fileName: query.name,
+    fileName,
     nominalAt: new Date(),
   })
   return {

@@ -19,6 +19,8 @@ export type Query<Id extends OperationId> = Contract<Id>['parameters'] extends {
 export interface ArrivedFile {
   sha256: string
   bytes: number
+  /** As the part of a form names it; null where there is none. */
+  fileName: string | null
 }
 export type Body<Id extends OperationId> =
   Contract<Id> extends { requestBody?: infer B }

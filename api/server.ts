@@ -13,9 +13,11 @@ import type { ApiDeps, ApiOptions } from './deps.ts'
 import { docs } from './docs.ts'
 import { asAppError, problemOf } from './errors.ts'
 import { guessingLimited, limited, limitedInTime } from './limits.ts'
+import { openBody } from './microsoft/body.ts'
 import { microsoftEdge } from './microsoft/edge.ts'
 import { type Performed, perform } from './perform.ts'
 import { MAY, may } from './roles.ts'
+import type { ArrivedFile } from './route.ts'
 import { type AnyRoute, routes } from './routes.ts'
 import { fromValidator } from './validation.ts'
 
@@ -27,7 +29,8 @@ const REQUEST_TIMEOUT_MS = 30_000
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/
 const KEY = /^[A-Za-z0-9._:-]{1,200}$/
 const REVISION = /^"(\d{1,10})"$/
-const FILE_TYPES = ['application/octet-stream', 'text/csv']
+const FORM_TYPE = 'multipart/form-data'
+const FILE_TYPES = ['application/octet-stream', 'text/csv', FORM_TYPE]
 
 /**
  * The HTTP surface over what workers share. Layers in order: request id and head, docs, the operation, rate, who asks,
@@ -178,9 +181,13 @@ const bodied: RequestHandler = (request, response, next) => {
     })
   }
   if (takes === 'file' && !request.is(FILE_TYPES)) {
-    throw new AppError('media_type_unsupported', 'a file comes as application/octet-stream or text/csv', {
-      field: 'Content-Type',
-    })
+    throw new AppError(
+      'media_type_unsupported',
+      'a file comes as application/octet-stream, text/csv or multipart/form-data',
+      {
+        field: 'Content-Type',
+      },
+    )
   }
   if (takes === 'json') {
     if (!request.is('application/json')) {
@@ -196,8 +203,7 @@ function handled(deps: ApiDeps): RequestHandler {
     const { operation, params, actor } = of(request) as Required<Asked>
     const route: AnyRoute = routes[operation.id as OperationId] as AnyRoute
     let body: unknown = request.body
-    if (operation.takes === 'file')
-      body = await deps.spool.put(request, route.maxFileBytes?.(deps) ?? deps.maxFileBytes)
+    if (operation.takes === 'file') body = await arrivedFile(deps, request, route)
     const openapi = (request as { openapi?: { pathParams?: Record<string, unknown> } }).openapi
     const performed = await perform({
       deps,
@@ -212,6 +218,14 @@ function handled(deps: ApiDeps): RequestHandler {
     })
     answer(response, performed)
   }
+}
+
+/** Puts the file that a request carries, as its body or in a form, into the spool. */
+async function arrivedFile(deps: ApiDeps, request: express.Request, route: AnyRoute): Promise<ArrivedFile> {
+  const { fileName, bytes } = request.is(FORM_TYPE)
+    ? await openBody(request, new AbortController().signal)
+    : { fileName: null, bytes: request }
+  return { ...(await deps.spool.put(bytes, route.maxFileBytes?.(deps) ?? deps.maxFileBytes)), fileName }
 }
 
 function answer(response: express.Response, performed: Performed): void {

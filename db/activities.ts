@@ -136,9 +136,11 @@ export async function mergeActivities(
   const { corrections = 0, versions = 0 } = special.rows[0] ?? {}
   if (corrections > 0) await markSuperseded(tx)
   await markSupersededByEarlier(tx)
-  if (versions > 0) await markOlderVersions(tx)
+  if (versions > 0) await markOlderVersions(tx, connectorId)
   return stored.rows[0]?.n ?? 0
 }
+
+const VERSION_LOCK = 0x5b002
 
 /** A staged correction marks the record it corrects, where that one is stored. */
 async function markSuperseded(tx: Connection): Promise<void> {
@@ -160,7 +162,9 @@ async function markSuperseded(tx: Connection): Promise<void> {
 }
 
 /** Of the versions of one thing the newest counts, whichever came first; days of what changed its standing are touched. */
-async function markOlderVersions(tx: Connection): Promise<void> {
+async function markOlderVersions(tx: Connection, connectorId: string): Promise<void> {
+  // Two imports of one source see only their own versions until the other has committed: the second waits here.
+  await sql`select pg_advisory_xact_lock(${VERSION_LOCK}, hashtext(${connectorId}))`.execute(tx)
   await sql`
     with grouped as materialized (
       select a.identity_id, a.at, a.source_key, a.superseded_by,

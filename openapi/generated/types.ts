@@ -237,7 +237,7 @@ export interface paths {
         put?: never;
         /**
          * Imports a file of a push connector.
-         * @description The body is the file itself, streamed; a gzip file may be sent as it is, a `Content-Encoding` other than identity may not. The same bytes again are no second import: the first one is answered, with 200.
+         * @description The body is the file itself, streamed; a gzip file may be sent as it is, a `Content-Encoding` other than identity may not. A form (`multipart/form-data`) may carry it as its first part, whose file name is then used where `name` is left out. The same bytes again are no second import: the first one is answered, with 200.
          */
         post: operations["uploadFile"];
         delete?: never;
@@ -2660,8 +2660,8 @@ export interface operations {
     };
     uploadFile: {
         parameters: {
-            query: {
-                name: string;
+            query?: {
+                name?: string;
             };
             header: {
                 /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
@@ -2676,6 +2676,7 @@ export interface operations {
             content: {
                 "application/octet-stream": string;
                 "text/csv": string;
+                "multipart/form-data": unknown;
             };
         };
         responses: {

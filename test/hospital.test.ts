@@ -1,0 +1,72 @@
+import { sql } from 'kysely'
+import { expect, test } from 'vitest'
+import { identifierText } from '../db/people.ts'
+import { generateHospital, type HospitalFile } from '../sandbox/organisation/hospital.ts'
+import { type Importing, importing } from './harness/importing.ts'
+import { insertConnector, insertPolicy } from './harness/rows.ts'
+
+/** Days whose activities the policies look at as of now end today. */
+const until = new Date()
+
+async function take(t: Importing, file: HospitalFile) {
+  const connectorId = await insertConnector(t.t, file.kind, file.settings)
+  const { importId: _, ...balance } = await t.send(connectorId, file.bytes.toString())
+  expect(balance).toEqual(file.expected)
+}
+
+async function alertsOf(t: Importing, policyId: string) {
+  await t.evaluate(policyId, until)
+  return t.t.db
+    .selectFrom('alert')
+    .select(['person_id', 'severity'])
+    .where('policy_id', '=', policyId)
+    .orderBy('person_id')
+    .execute()
+}
+
+async function personOf(t: Importing, address: string): Promise<number> {
+  const key = t.t.vault.lookupKey('identity/address', identifierText({ scheme: 'address', value: address }))
+  const row = await t.t.db
+    .selectFrom('identity')
+    .select('person_id')
+    .where('scheme', '=', 'address')
+    .where('lookup_key', '=', key)
+    .executeTakeFirstOrThrow()
+  return row.person_id
+}
+
+test('the same seed gives the same files, another one others', () => {
+  const made = (seed: number) => generateHospital({ seed, until })
+  const bytes = ({ hr, accesses, badges }: ReturnType<typeof made>) =>
+    [hr, accesses, badges].map((file) => file.bytes.toString('base64'))
+  expect(bytes(made(1))).toEqual(bytes(made(1)))
+  for (const [n, file] of bytes(made(2)).entries()) expect(file).not.toBe(bytes(made(1))[n])
+  expect(made(1).accesses.expected.received).toBeGreaterThan(15_000)
+})
+
+test('of a whole hospital two are found: the one who looks up neighbours and colleagues, the one who came back', {
+  timeout: 240_000,
+}, async () => {
+  await using t = await importing()
+  const hospital = generateHospital({ seed: 11, until })
+  const patients = await insertPolicy(t.t, 'patient-data-misuse', 'Patients')
+  const doors = await insertPolicy(t.t, 'physical-access-departing-users', 'Doors')
+  // The profiles come last: what they decide is decided then.
+  for (const file of [hospital.accesses, hospital.badges, hospital.hr]) await take(t, file)
+
+  const { nosy, intruder, innocent } = hospital.expectations
+  expect(await alertsOf(t, patients)).toEqual([{ person_id: await personOf(t, nosy), severity: 'high' }])
+  expect(await alertsOf(t, doors)).toEqual([{ person_id: await personOf(t, intruder), severity: 'high' }])
+  const met = await sql<{ person_id: number }>`
+    select distinct person_id from indicator_day join identity on identity.id = identity_id
+    where indicator_id in ('patient-household@1', 'patient-neighbour@1')`.execute(t.t.db)
+  const seen = met.rows.map(({ person_id }) => person_id)
+  for (const address of innocent) expect(seen).toContain(await personOf(t, address))
+
+  const texts = await sql<{ row: string }>`
+    select to_jsonb(a)::text as row from alert a union all select to_jsonb(c)::text from contribution c
+    union all select to_jsonb(r)::text from receipt r`.execute(t.t.db)
+  for (const { row } of texts.rows) {
+    for (const word of hospital.patientStrings()) expect(row.includes(word), word).toBe(false)
+  }
+})
