@@ -17,14 +17,14 @@ const WORDS: readonly (readonly [RegExp, Verb])[] = [
 /** The verb of an event's name: as the settings say, else by the words in it, else `other`. */
 export function verbTable(exact: Readonly<Record<string, Verb>>): (eventName: string) => Verb {
   const known = new Map(Object.entries(exact).map(([name, verb]) => [name.trim().toLowerCase(), verb]))
+  const asWritten = new Map<string, Verb>()
   return (eventName) => {
-    const name = eventName.toLowerCase()
-    const remembered = known.get(name)
+    const remembered = asWritten.get(eventName)
     if (remembered !== undefined) return remembered
     const words = plain(eventName)
-    const verb = WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? 'other'
+    const verb = known.get(eventName.toLowerCase()) ?? WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? 'other'
     // Bounded: a source has a few hundred names; a file of nothing but different ones must not fill the memory.
-    if (known.size < 10_000) known.set(ownText(name), verb)
+    if (asWritten.size < 10_000) asWritten.set(ownText(eventName), verb)
     return verb
   }
 }

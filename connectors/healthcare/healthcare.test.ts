@@ -128,6 +128,10 @@ test.each([
   expect(await readOne({ 'Event Name': name })).toMatchObject({ verb, nativeEvent: name })
 })
 
+test('an event name that goes on and on is set aside', async () => {
+  expect(await readOne({ 'Event Name': 'x'.repeat(201) })).toMatchObject({ code: 'value_too_long', cell: 'Event Name' })
+})
+
 test('the settings say what an event is whose name does not tell', async () => {
   expect(await readOne({ 'Event Name': 'XR_4711' }, settings({ eventVerbs: { 'xr_4711 ': 'print' } }))).toMatchObject({
     verb: 'print',

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { type Identifier, type Mapped, type Rejected, type Subject, VERBS } from '../../domain/signal.ts'
+import { ownText } from '../../domain/own-text.ts'
+import { type Activity, type Identifier, type Mapped, type Rejected, type Subject, VERBS } from '../../domain/signal.ts'
 import { formsOf } from '../../domain/subject.ts'
 import { ADDRESS } from '../files/columns.ts'
 import { type DateFormat, parseDate } from '../files/dates.ts'
 import type { DelimitedRow } from '../files/delimited.ts'
 import { verbTable } from './events.ts'
-import { type HealthColumns, type HealthRole, MAY_BE_EMPTY, REQUIRED_ROLES } from './roles.ts'
+import { HEALTH_ROLES, type HealthColumns, type HealthRole, MAY_BE_EMPTY, REQUIRED_ROLES } from './roles.ts'
 
 const values = (...defaults: string[]) => z.array(z.string().max(200)).max(100).default(defaults)
 
@@ -40,50 +41,44 @@ export interface HealthSettings {
 
 /** Rows of an access log to activities: who touched whose record. Patients leave this function as a `Subject` only. */
 export function healthRecordMapper(columns: HealthColumns, settings: HealthSettings): (row: DelimitedRow) => Mapped {
-  const keys = Object.fromEntries(
-    Object.entries(columns).map(([role, header]) => [role, header.toLowerCase()]),
-  ) as HealthColumns
-  const required = REQUIRED_ROLES.filter((role) => !MAY_BE_EMPTY.has(role))
+  const read = Object.fromEntries(HEALTH_ROLES.map((role) => [role, cellReader(columns[role])])) as Readers
+  const required = REQUIRED_ROLES.filter((role) => !MAY_BE_EMPTY.has(role)).map((role) => ({ role, of: read[role] }))
+  const identifying = IDENTIFYING.filter((role) => columns[role] !== undefined).map((role) => read[role])
   const verbOf = verbTable(settings.eventVerbs)
   const glassOf = glassRules(settings)
-  const identifying = IDENTIFYING.filter((role) => keys[role] !== undefined)
+  const reject = (code: Rejected['code'], role: HealthRole, expected?: string): Rejected => ({
+    type: 'rejected',
+    code,
+    cell: columns[role] as string,
+    ...(expected === undefined ? {} : { expected }),
+  })
 
-  return (row) => {
-    if (typeof row !== 'object' || row === null || Array.isArray(row.cells))
+  return (record) => {
+    if (typeof record !== 'object' || record === null || Array.isArray(record.cells))
       return { type: 'rejected', code: 'column_count' }
-    const cell = (role: HealthRole): string => {
-      const key = keys[role]
-      const value = key === undefined ? undefined : (row as Record<string, unknown>)[key]
-      return typeof value === 'string' ? value.trim() : ''
-    }
-    const reject = (code: Rejected['code'], role: HealthRole, expected?: string): Rejected => ({
-      type: 'rejected',
-      code,
-      cell: columns[role] as string,
-      ...(expected === undefined ? {} : { expected }),
-    })
-    const empty = required.find((role) => cell(role) === '')
-    if (empty) return reject('required_cell_empty', empty)
-    const date = parseDate(cell('creationTime'), settings.dateFormat, settings.assumedZone)
+    const row = record as Row
+    for (const { role, of } of required) if (of(row) === '') return reject('required_cell_empty', role)
+    const date = parseDate(read.creationTime(row), settings.dateFormat, settings.assumedZone)
     if (!date) return reject('date_invalid', 'creationTime', settings.dateFormat)
-    const actor = accountOf(cell('person'), settings.userDomain)
+    const actor = accountOf(read.person(row), settings.userDomain)
     if (!actor) return reject('identifier_invalid', 'person', 'an e-mail address, UPN or SamAccountName')
+    const eventName = read.eventName(row)
+    if (eventName.length > MAX_EVENT_NAME)
+      return reject('value_too_long', 'eventName', `at most ${MAX_EVENT_NAME} characters`)
 
-    const eventName = cell('eventName')
-    const department = cell('patientDepartment')
-    const flags = glassOf(eventName, cell('eventCategory'), cell('restrictedReason'), cell('restrictedComment'))
+    const department = read.patientDepartment(row)
+    const patientId = read.patientId(row)
     const subject: Subject = {
-      firstName: cell('patientFirstName'),
-      lastName: cell('patientLastName'),
-      addressLine: cell('patientAddressLine1'),
-      postalCode: cell('patientZipCode'),
+      firstName: read.patientFirstName(row),
+      lastName: read.patientLastName(row),
+      addressLine: read.patientAddressLine1(row),
+      postalCode: read.patientZipCode(row),
     }
-    const patientId = cell('patientId')
     if (patientId !== '') subject.id = patientId
     if (department !== '') subject.department = department
-    return {
+    const activity: Activity = {
       type: 'activity',
-      sourceId: cell('eventId') || identifying.map(cell).join('\u001f'),
+      sourceId: read.eventId(row) || joined(identifying, row),
       actor,
       actorKind: 'user',
       at: date.at,
@@ -91,13 +86,36 @@ export function healthRecordMapper(columns: HealthColumns, settings: HealthSetti
       nativeEvent: eventName,
       outcome: 'success',
       object: patientId || unnumbered(subject),
-      ...(department === '' ? {} : { container: department }),
-      ...(flags.length === 0 ? {} : { flags }),
-      ...(date.zoneAssumed ? { zoneAssumed: true } : {}),
       subject,
       raw: row,
     }
+    if (department !== '') activity.container = department
+    const flags = glassOf(eventName, read.eventCategory(row), read.restrictedReason(row), read.restrictedComment(row))
+    if (flags.length > 0) activity.flags = flags
+    if (date.zoneAssumed) activity.zoneAssumed = true
+    return activity
   }
+}
+
+const MAX_EVENT_NAME = 200
+
+type Row = Readonly<Record<string, string>>
+type CellReader = (row: Row) => string
+type Readers = Record<HealthRole, CellReader>
+
+function cellReader(header: string | undefined): CellReader {
+  if (header === undefined) return () => ''
+  const key = header.toLowerCase()
+  return (row) => {
+    const value: unknown = row[key]
+    return typeof value === 'string' ? value.trim() : ''
+  }
+}
+
+function joined(readers: readonly CellReader[], row: Row): string {
+  let text = ''
+  for (const read of readers) text += `${read(row)}\u001f`
+  return text
 }
 
 /** Rows that agree in all of these are one access, delivered twice. */
@@ -148,11 +166,23 @@ function glassRules(settings: HealthSettings) {
   const restricted = settings.restrictedEvents.map((words) => words.toLowerCase())
   const ordinary = new Set(settings.ordinaryReasons.map((reason) => reason.toLowerCase()))
   const missing = new Set(settings.missingReasons.map((reason) => reason.toLowerCase()))
+  const told = new Map<string, boolean>()
+  const isRestricted = (event: string): boolean => {
+    let found = told.get(event)
+    if (found === undefined) {
+      const text = event.toLowerCase()
+      found = restricted.some((words) => text.includes(words))
+      if (told.size < REMEMBERED_EVENTS) told.set(ownText(event), found)
+    }
+    return found
+  }
   return (eventName: string, category: string, reasonCell: string, comment: string): readonly string[] => {
-    const reason = reasonCell.toLowerCase()
+    const reason = reasonCell === '' ? '' : reasonCell.toLowerCase()
     const given = reason !== '' && !ordinary.has(reason)
     if (given) return missing.has(reason) ? WITHOUT_REASON : WITH_REASON
-    const event = `${eventName}\u001f${category}`.toLowerCase()
-    return comment !== '' || restricted.some((words) => event.includes(words)) ? WITHOUT_REASON : NONE
+    const without = comment !== '' || isRestricted(eventName) || (category !== '' && isRestricted(category))
+    return without ? WITHOUT_REASON : NONE
   }
 }
+
+const REMEMBERED_EVENTS = 10_000
