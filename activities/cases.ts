@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { changeAlert } from '../db/alerts.ts'
+import { changeAlert, destinationsOf } from '../db/alerts.ts'
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import type { CaseResolution } from '../domain/alert.ts'
@@ -34,7 +34,7 @@ export async function answeredCase(
 ): Promise<CaseChanged | null> {
   const done = await db
     .selectFrom('audit_entry')
-    .select('detail')
+    .select(['action', 'detail'])
     .where('subject_kind', '=', 'case')
     .where('subject_id', '=', caseId)
     .where('staff_id', '=', staffId)
@@ -42,7 +42,26 @@ export async function answeredCase(
     .executeTakeFirst()
   if (!done) return null
   const { state, revision } = done.detail as unknown as CaseResult
-  return { caseId, state, revision, destinations: [], alertIds: [] }
+  const consequences =
+    done.action === CHANGED.resolve ? await resolvedWith(db, caseId) : { destinations: [], alertIds: [] }
+  return { caseId, state, revision, ...consequences }
+}
+
+const resolutionCause = (caseId: string): string => `case/${caseId}`
+
+/** Alerts that were resolved with the case, and who is told of it. */
+async function resolvedWith(db: Connection, caseId: string): Promise<Pick<CaseChanged, 'destinations' | 'alertIds'>> {
+  const versions = await db
+    .selectFrom('alert_version')
+    .select(['alert_id', 'version'])
+    .where('case_id', '=', caseId)
+    .where('cause_key', '=', resolutionCause(caseId))
+    .orderBy('alert_id')
+    .execute()
+  const destinations = new Set<string>()
+  for (const { alert_id, version } of versions)
+    for (const id of await destinationsOf(db, alert_id, version)) destinations.add(id)
+  return { destinations: [...destinations], alertIds: versions.map(({ alert_id }) => alert_id) }
 }
 
 /**
@@ -90,7 +109,7 @@ export const changeCase =
             change: 'resolved',
             staffId,
             commentId: input.commentId ?? null,
-            causeKey: `case/${caseId}`,
+            causeKey: resolutionCause(caseId),
             set: { state: 'resolved' },
             publicUrl: deps.publicUrl,
           })

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { changeAlert, readContributions, spentInsights } from '../db/alerts.ts'
 import type { Connection } from '../db/connection.ts'
+import { evaluationId, readEvaluation } from '../db/evaluations.ts'
 import { sha256 } from '../db/hash.ts'
 import { OPEN_ALERT_STATES } from '../domain/alert.ts'
 import { canonicalJson } from '../domain/canonical.ts'
@@ -45,20 +46,26 @@ interface Policy {
   id: string
   version: number
   definition: PolicyDefinition
+  /** Everybody with an open window is to be looked at, whatever was asked for. */
+  everybodyDue: boolean
 }
 
 /**
  * Looks again at the people whose signals changed (or at everybody with an open window), and raises or continues their
- * alerts. One transaction: requests taken, alert versions, receipts, deliveries and audit. Run twice it finds nothing
- * left to do.
+ * alerts. One transaction: requests taken, alert versions, receipts, deliveries and audit. Run again as of the same
+ * instant it answers what it answered.
  */
 export const evaluatePolicy =
   (deps: Deps) =>
-  async ({ policyId, asOf, everybody }: EvaluatePolicyInput): Promise<EvaluatePolicyResult> => {
+  async (input: EvaluatePolicyInput): Promise<EvaluatePolicyResult> => {
+    const { policyId, asOf } = input
     const startedAt = Date.now()
     return deps.db.transaction().execute(async (tx) => {
       const policy = await readPolicy(tx, policyId)
       if (!policy) return { people: 0, alertsCreated: [], alertsUpdated: [], destinations: [], more: false }
+      const before = await readEvaluation(tx, policyId, asOf)
+      if (before) return { ...before, more: await somebodyWaits(tx, policyId) }
+      const everybody = input.everybody || policy.everybodyDue
       const requested = await tx
         .selectFrom('evaluation_request')
         .select('person_id')
@@ -90,14 +97,18 @@ export const evaluatePolicy =
           .where('person_id', 'in', personIds)
           .execute()
       }
+      if (policy.everybodyDue) {
+        await tx.updateTable('policy').set({ everybody_due: false }).where('id', '=', policyId).execute()
+      }
+      const people = everybody ? evaluations.length : personIds.length
       await tx
         .insertInto('evaluation')
         .values({
-          id: uuid(),
+          id: evaluationId(policyId, asOf),
           policy_id: policyId,
           policy_version: policy.version,
           as_of: new Date(asOf),
-          people: everybody ? evaluations.length : personIds.length,
+          people,
           active_people: evaluations.length,
           insights: evaluations.reduce((sum, { insights }) => sum + insights.length, 0),
           alerts_created: outcome.alertsCreated.length,
@@ -106,18 +117,19 @@ export const evaluatePolicy =
         })
         .execute()
       return {
-        people: personIds.length,
+        people,
         alertsCreated: outcome.alertsCreated,
         alertsUpdated: outcome.alertsUpdated,
         destinations: [...outcome.destinations],
-        more: personIds.length === PEOPLE_AT_ONCE,
+        more: await somebodyWaits(tx, policyId),
       }
     })
   }
 
 /**
  * Fills the rollups that a policy scores with and that do not cover all history yet: it was made, or got other
- * indicators or another time zone, after something had been imported. Does nothing when they do.
+ * indicators or another time zone, after something had been imported. Everybody is looked at next. Does nothing when
+ * they do cover it. Returns how many it filled.
  */
 export async function buildRollups(
   deps: Deps,
@@ -139,11 +151,15 @@ export async function buildRollups(
     days += 1
     heartbeat({ chunk: days })
   })
-  await deps.db
-    .insertInto('rollup')
-    .values(missing.map((indicator) => ({ key: rollupKey(indicator) })))
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
+  await deps.db.transaction().execute(async (tx) => {
+    await tx
+      .insertInto('rollup')
+      .values(missing.map((indicator) => ({ key: rollupKey(indicator) })))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    // People of whom nothing new came may have a window open.
+    await tx.updateTable('policy').set({ everybody_due: true }).where('id', '=', policyId).execute()
+  })
   return missing.length
 }
 
@@ -153,12 +169,20 @@ async function readPolicy(tx: Connection, policyId: string): Promise<Policy | nu
     .innerJoin('policy_version', (join) =>
       join.onRef('policy_version.policy_id', '=', 'policy.id').onRef('policy_version.version', '=', 'policy.version'),
     )
-    .select(['policy.id', 'policy.version', 'policy_version.definition'])
+    .select(['policy.id', 'policy.version', 'policy.everybody_due as everybodyDue', 'policy_version.definition'])
     .where('policy.id', '=', policyId)
     .where('policy.state', '=', 'enabled')
     .executeTakeFirst()
   return row ? { ...row, definition: storedDefinition(row.definition) } : null
 }
+
+const somebodyWaits = async (tx: Connection, policyId: string): Promise<boolean> =>
+  (await tx
+    .selectFrom('evaluation_request')
+    .select('person_id')
+    .where('policy_id', '=', policyId)
+    .limit(1)
+    .executeTakeFirst()) !== undefined
 
 /** What the open alerts of these people (null: of everybody) were last computed on. */
 async function openAlertWindows(

@@ -1,4 +1,5 @@
 import { appendAudit } from '../db/audit.ts'
+import type { Connection } from '../db/connection.ts'
 import {
   type Attempt,
   bookAttempts,
@@ -62,7 +63,8 @@ export async function drainDestination(
       } catch (error) {
         if (!isAppError(error) || error.retryable) throw error
         const fix = error.fix ?? 'Correct the destination, then resume.'
-        await stopDestination(deps, destinationId, { code: error.code, detail: error.message, fix })
+        const reason = { code: error.code, detail: error.message, fix }
+        await deps.db.transaction().execute((tx) => stopDestination(tx, destinationId, reason))
         return { state: 'stopped', acceptedNumber: await accepted(), stopCode: error.code, sent }
       }
       const deliveries: OutboundDelivery[] = [...again, ...queued].map(({ number, attempts, event }) => ({
@@ -76,17 +78,21 @@ export async function drainDestination(
         accepted: outcome.state === 'accepted',
         response: outcome.responseCode,
       }))
-      await deps.db.transaction().execute((tx) => bookAttempts(tx, destinationId, attempts))
+      const last = outcomes.at(-1)
+      await deps.db.transaction().execute(async (tx) => {
+        await bookAttempts(tx, destinationId, attempts)
+        if (last?.state === 'refused') {
+          await stopDestination(tx, destinationId, { code: last.responseCode, detail: last.detail, fix: last.fix })
+        }
+      })
       sent += outcomes.slice(again.length).filter(({ state }) => state === 'accepted').length
       heartbeat({ chunk: sent })
-      const last = outcomes.at(-1)
       if (last?.state === 'retry') {
         throw new AppError('destination_unreachable', `the destination answered ${last.responseCode}`, {
           ...(last.retryAfterMs === undefined ? {} : { retryAfterMs: last.retryAfterMs }),
         })
       }
       if (last?.state === 'refused') {
-        await stopDestination(deps, destinationId, { code: last.responseCode, detail: last.detail, fix: last.fix })
         return { state: 'stopped', acceptedNumber: await accepted(), stopCode: last.responseCode, sent }
       }
     }
@@ -120,22 +126,26 @@ async function openSender(
   })
 }
 
-const stopDestination = (deps: Deps, destinationId: string, reason: { code: string; detail: string; fix: string }) =>
-  deps.db.transaction().execute(async (tx) => {
-    await tx
-      .updateTable('destination')
-      .set({ state: 'stopped', stop_reason: JSON.stringify({ ...reason, at: new Date().toISOString() }) })
-      .where('id', '=', destinationId)
-      .where('state', '=', 'active')
-      .execute()
-    await appendAudit(tx, {
-      staffId: null,
-      action: 'destination.stopped',
-      subjectKind: 'destination',
-      subjectId: destinationId,
-      detail: { code: reason.code },
-    })
+async function stopDestination(
+  tx: Connection,
+  destinationId: string,
+  reason: { code: string; detail: string; fix: string },
+): Promise<void> {
+  const stopped = await tx
+    .updateTable('destination')
+    .set({ state: 'stopped', stop_reason: JSON.stringify({ ...reason, at: new Date().toISOString() }) })
+    .where('id', '=', destinationId)
+    .where('state', '=', 'active')
+    .executeTakeFirst()
+  if (Number(stopped.numUpdatedRows) === 0) return
+  await appendAudit(tx, {
+    staffId: null,
+    action: 'destination.stopped',
+    subjectKind: 'destination',
+    subjectId: destinationId,
+    detail: { code: reason.code },
   })
+}
 
 /** An operator has mended what stopped it. */
 export const resumeDestination =
@@ -157,7 +167,7 @@ export const resumeDestination =
       })
     })
 
-/** Adds the manifest of a UTC day to every destination; returns those that got one. */
+/** Adds the manifest of a UTC day to every destination that lacks it; returns those that have it. */
 export const writeManifests =
   (deps: Deps) =>
   async ({ day }: { day: string }): Promise<string[]> => {
@@ -167,10 +177,6 @@ export const writeManifests =
       .where('state', '<>', 'retired')
       .orderBy('id')
       .execute()
-    const written: string[] = []
-    for (const { id } of destinations) {
-      const number = await deps.db.transaction().execute((tx) => enqueueManifest(tx, id, day))
-      if (number !== null) written.push(id)
-    }
-    return written
+    for (const { id } of destinations) await deps.db.transaction().execute((tx) => enqueueManifest(tx, id, day))
+    return destinations.map(({ id }) => id)
   }

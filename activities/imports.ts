@@ -95,7 +95,7 @@ export async function runImport(
   }
   const pages: AsyncIterable<Page> =
     row.source === 'redrive'
-      ? redrivePages(deps.db, deps.vault, importId)
+      ? redrivePages(deps.db, deps.vault, importId, position)
       : range !== null
         ? historyOf(definition).readRange({ ...(await inBudget(deps.db, row.backfill_id, from)), ...range })
         : definition.read({

@@ -1,3 +1,4 @@
+import { WorkflowNotFoundError } from '@temporalio/client'
 import type { Page, SourceRecord } from '../connectors/connector.ts'
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
@@ -353,19 +354,20 @@ export const endSetup =
     await forgetSample(deps, sample)
   }
 
-/** After an import stored something: the first one proves the set-up. */
+/** After an import stored something: the first one proves the set-up. True for the import that proved it. */
 export const proveSetup =
   (deps: Deps) =>
   async ({ connectorId, importId }: { connectorId: string; importId: string }): Promise<boolean> => {
     const proven = await deps.db.transaction().execute(async (tx) => {
       const setup = await tx
         .selectFrom('connector_setup')
-        .select('id')
+        .select(['id', 'state', 'steps'])
         .where('connector_id', '=', connectorId)
-        .where('state', '=', 'activated')
+        .where('state', 'in', ['activated', 'proven'])
         .forUpdate()
         .executeTakeFirst()
       if (!setup) return false
+      if (setup.state === 'proven') return (setup.steps as unknown as Steps).proven?.act === importId
       const at = new Date().toISOString()
       await saveStep(tx, setup.id, 'proven', { state: 'done', at, result: { importId }, act: importId })
       await tx.updateTable('connector_setup').set({ state: 'proven' }).where('id', '=', setup.id).execute()
@@ -373,8 +375,10 @@ export const proveSetup =
     })
     if (proven) {
       const handle = deps.temporal.workflow.getHandle(workflowId.setup(connectorId))
-      // A set-up that has ended needs no telling; the row says it.
-      await handle.signal(SIGNALS.firstImportStored).catch(() => {})
+      await handle.signal(SIGNALS.firstImportStored).catch((error) => {
+        // A set-up that has ended needs no telling; the row says it.
+        if (!(error instanceof WorkflowNotFoundError)) throw error
+      })
     }
     return proven
   }

@@ -54,7 +54,21 @@ export async function versionByCause(
     .where('alert_id', '=', alertId)
     .where('cause_key', '=', causeKey)
     .executeTakeFirst()
-  return row ? { alertId, version: row.version, state: row.state as AlertState, destinations: [] } : null
+  if (!row) return null
+  const destinations = await destinationsOf(tx, alertId, row.version)
+  return { alertId, version: row.version, state: row.state as AlertState, destinations }
+}
+
+/** Destinations whose sequences tell of a version. */
+export async function destinationsOf(db: Connection, alertId: string, version: number): Promise<string[]> {
+  const told = await db
+    .selectFrom('delivery')
+    .select('destination_id')
+    .where('alert_id', '=', alertId)
+    .where('alert_version', '=', version)
+    .orderBy('destination_id')
+    .execute()
+  return told.map(({ destination_id }) => destination_id)
 }
 
 /**

@@ -45,6 +45,8 @@ export function createPool(
   })
   // A server that goes away breaks idle connections; the pool replaces them, the process must not die of it.
   pool.on('error', (error) => onIdleError?.(error))
+  // The pool listens to idle connections alone: one that breaks between two statements has nobody else to tell.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

@@ -59,7 +59,7 @@ export async function addPolicyVersion(
   await insertVersion(tx, { policyId: row.id, version, ...next })
   await tx
     .updateTable('policy')
-    .set({ version, revision: row.revision + 1 })
+    .set({ version, revision: row.revision + 1, everybody_due: true })
     .where('id', '=', row.id)
     .execute()
   return version
@@ -88,7 +88,7 @@ export async function setPolicyState(tx: Connection, row: PolicyRow, state: 'ena
   if (row.state === state) return false
   await tx
     .updateTable('policy')
-    .set({ state, revision: row.revision + 1 })
+    .set({ state, revision: row.revision + 1, everybody_due: true })
     .where('id', '=', row.id)
     .execute()
   return true

@@ -23,8 +23,8 @@ export async function evaluation({ policyId, everybody = false }: EvaluationInpu
   setHandler(evaluationRequested, () => {
     requested = true
   })
-  // People of whom nothing new came may have a window open: with new rollups everybody is looked at.
-  let all = (await buildRollups({ policyId })) > 0 || everybody
+  await buildRollups({ policyId })
+  let all = everybody
   for (;;) {
     if (!all) await sleep(DEBOUNCE)
     requested = false

@@ -1,10 +1,16 @@
-import type { Page, SourceRecord } from '../../connectors/connector.ts'
+import type { Page, Position, SourceRecord } from '../../connectors/connector.ts'
 import { readTexts } from '../../db/chunks.ts'
 import type { Connection } from '../../db/connection.ts'
 import type { Vault } from '../../db/vault.ts'
 
 /** Quarantined rows of a re-drive as one page: each record as the source sent it, for the mapping as it is now. */
-export async function* redrivePages(db: Connection, vault: Vault, importId: string): AsyncGenerator<Page> {
+export async function* redrivePages(
+  db: Connection,
+  vault: Vault,
+  importId: string,
+  position: Position,
+): AsyncGenerator<Page> {
+  if (position?.['done']) return
   const rows = await db
     .selectFrom('quarantined_row')
     .select(['line', 'texts_id', 'texts_index'])

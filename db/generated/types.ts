@@ -455,6 +455,7 @@ export interface Person {
 export interface Policy {
   created_at: Generated<Timestamp>;
   created_by: string | null;
+  everybody_due: Generated<boolean>;
   id: string;
   name: string;
   revision: Generated<number>;

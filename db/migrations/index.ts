@@ -9,6 +9,7 @@ import * as subjectsAndFindings from './20261124_1520_add_subjects_and_findings.
 import * as alertWaitingSince from './20261124_1525_add_alert_waiting_since.ts'
 import * as microsoftUploads from './20261124_1535_add_microsoft_uploads.ts'
 import * as backfill from './20261124_1600_create_backfill.ts'
+import * as everybodyDue from './20261124_1630_add_everybody_due.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -22,4 +23,5 @@ export const migrations: Record<string, Migration> = {
   '20261124_1525_add_alert_waiting_since': alertWaitingSince,
   '20261124_1535_add_microsoft_uploads': microsoftUploads,
   '20261124_1600_create_backfill': backfill,
+  '20261124_1630_add_everybody_due': everybodyDue,
 }

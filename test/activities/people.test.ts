@@ -1,0 +1,7 @@
+import { proveAll } from './proving.ts'
+import { alerts } from './scenarios/alerts.ts'
+import { approvals } from './scenarios/approvals.ts'
+import { exports_ } from './scenarios/exports.ts'
+import { setUps } from './scenarios/set-ups.ts'
+
+proveAll({ ...setUps, ...alerts, ...approvals, ...exports_ })

@@ -1,0 +1,18 @@
+import type { ScenariosOf } from '../scenario.ts'
+import type { ActivityName } from '../stage.ts'
+import { alerts } from './alerts.ts'
+import { approvals } from './approvals.ts'
+import { exports_ } from './exports.ts'
+import { imports } from './imports.ts'
+import { processes } from './processes.ts'
+import { setUps } from './set-ups.ts'
+
+/** Every activity with the ways in which it is called; one without does not compile. */
+export const scenarios: ScenariosOf<ActivityName> = {
+  ...imports,
+  ...setUps,
+  ...alerts,
+  ...approvals,
+  ...exports_,
+  ...processes,
+}

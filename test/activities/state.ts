@@ -1,0 +1,164 @@
+import type pg from 'pg'
+
+/**
+ * Columns that differ between two runs that did the same: instants, random values, and hashes over either. Whether such
+ * a column is set at all still counts.
+ */
+const VOLATILE: Record<string, readonly string[]> = {
+  '*': [
+    'accepted_at',
+    'activated_at',
+    'checked_at',
+    'closed_at',
+    'committed_at',
+    'built_at',
+    'created_at',
+    'decided_at',
+    'enqueued_at',
+    'expires_at',
+    'finished_at',
+    'from_at',
+    'last_attempt_at',
+    'opened_at',
+    'recorded_at',
+    'remind_at',
+    'reminded_at',
+    'requested_at',
+    'resolved_at',
+    'seen_at',
+    'since',
+    'started_at',
+    'superseded_at',
+    'to_at',
+    'updated_at',
+    'waiting_since',
+  ],
+  audit_entry: ['at', 'hash', 'previous_hash'],
+  evaluation: ['took_ms'],
+  person: ['pseudonym'],
+  receipt: ['sha256'],
+  delivery: ['payload_sha256'],
+  sealed_value: ['nonce', 'ciphertext'],
+}
+/** Documents that hold instants, hashes and pseudonyms among what counts. */
+const DOCUMENTS: Record<string, readonly string[]> = {
+  audit_entry: ['detail'],
+  connector_setup: ['steps'],
+  delivery: ['payload'],
+  destination: ['stop_reason'],
+}
+/** What may move when an activity is run again after it was done: it says that it looked again. */
+const SAYS_IT_LOOKED: Record<string, readonly string[]> = {
+  connector_setup: ['updated_at'],
+  evaluation_request: ['requested_at'],
+  prerequisite_status: ['checked_at'],
+  seen_key: ['seen_at'],
+}
+/** Numbers of sequences: a try that failed leaves gaps. */
+const NUMBERED: Record<string, string> = { identity: 'identity', person: 'person', container: 'container' }
+const NUMBER_COLUMNS: Record<string, string> = {
+  identity_id: 'identity',
+  person_id: 'person',
+  container_id: 'container',
+}
+
+type Row = Record<string, unknown>
+export type State = Record<string, Row[]>
+
+interface Table {
+  name: string
+  columns: string[]
+}
+
+/** The tables of the schema, partitions through their parents. */
+async function tables(pool: pg.Pool): Promise<Table[]> {
+  const { rows } = await pool.query<Table>(`
+    select c.relname as name,
+      array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as columns
+    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+      and c.relname not like 'kysely%'
+    group by c.relname order by c.relname`)
+  return rows
+}
+
+/** Everything that is stored, as it is. */
+export async function readState(pool: pg.Pool): Promise<State> {
+  const all = await tables(pool)
+  const { rows } = await pool.query<State>(
+    `select ${all
+      .map(
+        ({ name }) => `(select coalesce(jsonb_agg(to_jsonb(t) order by to_jsonb(t)), '[]') from ${name} t) as ${name}`,
+      )
+      .join(',\n')}`,
+  )
+  return rows[0] as State
+}
+
+/** For two looks at one database: equal but for what says that somebody looked again. */
+export function still(state: State): State {
+  return eachRow(state, (table, row) => {
+    for (const column of SAYS_IT_LOOKED[table] ?? []) if (column in row) row[column] = row[column] && '<instant>'
+    return row
+  })
+}
+
+/** For two databases in which the same was done: ids become numbers in the order of what they stand for. */
+export function comparable(state: State): State {
+  const masked = eachRow(state, (table, row) => {
+    for (const column of [...(VOLATILE['*'] as string[]), ...(VOLATILE[table] ?? [])])
+      if (row[column] !== undefined && row[column] !== null) row[column] = `<${column}>`
+    for (const column of DOCUMENTS[table] ?? []) row[column] = blurred(row[column])
+    for (const [column, value] of Object.entries(row)) {
+      const kind = column === 'id' ? NUMBERED[table] : NUMBER_COLUMNS[column]
+      if (kind && typeof value === 'number') row[column] = numbered(kind, value)
+    }
+    if (table === 'identity_seen' && row['dimension'] === 'container')
+      row['value'] = numbered('container', row['value'])
+    return row
+  })
+  const named = new Map<string, string>()
+  const name = (id: string) => {
+    if (!named.has(id)) named.set(id, `<${named.size + 1}>`)
+    return named.get(id) as string
+  }
+  const sorted: State = {}
+  for (const [table, rows] of Object.entries(masked)) {
+    const keyed = rows.map((row) => ({ text: JSON.stringify(row), blind: JSON.stringify(row).replaceAll(IDS, '<>') }))
+    keyed.sort((a, b) => order(a.blind, b.blind) || order(a.text, b.text))
+    sorted[table] = keyed.map(({ text }) => JSON.parse(text.replaceAll(IDS, name)) as Row)
+  }
+  return sorted
+}
+
+const numbered = (kind: string, value: unknown): string => `${kind}#${String(value).padStart(12, '0')}`
+const IDS = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?:identity|person|container)#\d+/g
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+const blurred = (document: unknown): unknown =>
+  document === null || document === undefined
+    ? document
+    : JSON.stringify(document)
+        .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)/g, '<instant>')
+        .replaceAll(/\b[0-9a-f]{64}\b/g, '<hash>')
+        .replaceAll(/(pseudonym\\?":\\?")[^"\\]+/g, '$1<pseudonym>')
+
+const eachRow = (state: State, change: (table: string, row: Row) => Row): State =>
+  Object.fromEntries(
+    Object.entries(state).map(([table, rows]) => [table, rows.map((row) => change(table, { ...row }))]),
+  )
+
+/** Keeps all that is stored under a name; `restore` brings it back. */
+export async function keep(pool: pg.Pool, name: string): Promise<void> {
+  const all = await tables(pool)
+  await pool.query(`drop schema if exists ${name} cascade; create schema ${name};
+    ${all.map((table) => `create table ${name}.${table.name} as select ${table.columns} from ${table.name}`).join(';\n')}`)
+}
+
+export async function restore(pool: pg.Pool, name: string): Promise<void> {
+  const all = await tables(pool)
+  await pool.query(`begin; set local session_replication_role = replica;
+    ${all.map((table) => `delete from ${table.name}`).join(';\n')};
+    ${all.map(({ name: table, columns }) => `insert into ${table} (${columns}) overriding system value select ${columns} from ${name}.${table}`).join(';\n')};
+    commit`)
+}
