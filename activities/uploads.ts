@@ -32,59 +32,74 @@ export const joinUploadRun =
   (deps: Deps) =>
   async ({ uploadRunId }: { uploadRunId: string }): Promise<JoinedRun> => {
     const run = await findUploadRun(deps.db, uploadRunId)
-    if (!run || run.state === 'joined') return { importIds: run?.import_ids ?? [] }
+    if (!run) return { importIds: [] }
     const blocks = await listBlocks(deps.db, uploadRunId)
-    const parts = cutAtGaps(blocks, deps.maxFileBytes)
-    const files: { sha256: string; bytes: number }[] = []
-    for (const part of parts) files.push(await fileOf(deps.spool, part))
-    const name = await nameOf(deps, run)
-    const opened: { importId: string; repeated: boolean; sha256: string }[] = []
-    await deps.db.transaction().execute(async (tx) => {
-      for (const { sha256, bytes } of files) {
-        await lockFile(tx, sha256)
-        const found = await openFileImport(tx, deps.vault, {
-          connectorId: run.connector_id,
-          source: 'microsoft_upload',
-          sha256,
-          bytes,
-          fileName: name,
-          nominalAt: run.created_at,
-        })
-        opened.push({ ...found, sha256 })
-      }
-      await markJoined(
-        tx,
-        uploadRunId,
-        opened.map(({ importId }) => importId),
-      )
-      await appendAudit(tx, {
-        staffId: null,
-        action: 'upload-run.joined',
-        subjectKind: 'connector',
-        subjectId: run.connector_id,
-        detail: {
-          upload_run_id: uploadRunId,
-          blocks: blocks.length,
-          missing: lacking(blocks),
-          imports: opened.map(({ importId, repeated }) => ({ id: importId, repeated })),
-        },
-      })
-    })
-    for (const { importId, repeated, sha256 } of opened) {
-      if (repeated) continue
-      const { type, ...options } = importStart({
-        connectorId: run.connector_id,
-        importId,
-        run: sha256,
-        kind: run.kind,
-        why: 'upload script',
-      })
-      await deps.temporal.workflow.start(type, options)
-    }
-    for (const sha256 of new Set([...blocks, ...files].map((each) => each.sha256)))
+    const importIds = run.state === 'joined' ? run.import_ids : await joinBlocks(deps, run, blocks)
+    // Outside of what is stored: a repetition makes up for it.
+    const files = await startImports(deps, run, importIds)
+    for (const sha256 of new Set([...blocks.map((block) => block.sha256), ...files]))
       await dropUnneeded(deps.db, deps.spool, sha256)
-    return { importIds: opened.map(({ importId }) => importId) }
+    return { importIds }
   }
+
+async function joinBlocks(deps: Deps, run: Run, blocks: readonly BlockOfRun[]): Promise<string[]> {
+  const files: { sha256: string; bytes: number }[] = []
+  for (const part of cutAtGaps(blocks, deps.maxFileBytes)) files.push(await fileOf(deps.spool, part))
+  const name = await nameOf(deps, run)
+  return deps.db.transaction().execute(async (tx) => {
+    const opened: { importId: string; repeated: boolean }[] = []
+    for (const { sha256, bytes } of files) {
+      await lockFile(tx, sha256)
+      const found = await openFileImport(tx, deps.vault, {
+        connectorId: run.connector_id,
+        source: 'microsoft_upload',
+        sha256,
+        bytes,
+        fileName: name,
+        nominalAt: run.created_at,
+      })
+      opened.push(found)
+    }
+    const importIds = opened.map(({ importId }) => importId)
+    await markJoined(tx, run.id, importIds)
+    await appendAudit(tx, {
+      staffId: null,
+      action: 'upload-run.joined',
+      subjectKind: 'connector',
+      subjectId: run.connector_id,
+      detail: {
+        upload_run_id: run.id,
+        blocks: blocks.length,
+        missing: lacking(blocks),
+        imports: opened.map(({ importId, repeated }) => ({ id: importId, repeated })),
+      },
+    })
+    return importIds
+  })
+}
+
+/** Starts those that have not ended. Returns the hashes of their files. */
+async function startImports(deps: Deps, run: Run, importIds: readonly string[]): Promise<string[]> {
+  if (importIds.length === 0) return []
+  const rows = await deps.db
+    .selectFrom('import')
+    .select(['id', 'body_sha256', 'state'])
+    .where('id', 'in', [...importIds])
+    .orderBy('id')
+    .execute()
+  for (const { id, body_sha256, state } of rows) {
+    if (state !== 'running') continue
+    const { type, ...options } = importStart({
+      connectorId: run.connector_id,
+      importId: id,
+      run: body_sha256 as string,
+      kind: run.kind,
+      why: 'upload script',
+    })
+    await deps.temporal.workflow.start(type, options)
+  }
+  return rows.flatMap(({ body_sha256 }) => body_sha256 ?? [])
+}
 
 type Run = NonNullable<Awaited<ReturnType<typeof findUploadRun>>>
 

@@ -6,11 +6,13 @@ import { exports_ } from './exports.ts'
 import { imports } from './imports.ts'
 import { processes } from './processes.ts'
 import { setUps } from './set-ups.ts'
+import { uploads } from './uploads.ts'
 
 /** Every activity with the ways in which it is called; one without does not compile. */
 export const scenarios: ScenariosOf<ActivityName> = {
   ...imports,
   ...setUps,
+  ...uploads,
   ...alerts,
   ...approvals,
   ...exports_,
