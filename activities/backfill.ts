@@ -140,13 +140,15 @@ async function planFolder(deps: Deps, backfillId: string, folder: string): Promi
   })
 }
 
-/** Once everything was read: what may have come late is to be read again. Returns how many pieces. */
+/** Once everything was read: what may have come late is to be read again. Returns how many pieces still are. */
 export const sweepBackfill =
   (deps: Deps) =>
   ({ backfillId }: { backfillId: string }): Promise<number> =>
     deps.db.transaction().execute(async (tx) => {
       const backfill = await store.lockBackfill(tx, backfillId)
-      return backfill.swept_at === null && backfill.state === 'running' ? store.sweepPieces(tx, backfillId) : 0
+      if (backfill.state !== 'running') return 0
+      if (backfill.swept_at === null) await store.sweepPieces(tx, backfillId)
+      return (await store.progressOf(tx, [backfillId])).get(backfillId)?.waiting ?? 0
     })
 
 export interface MoveBackfill {

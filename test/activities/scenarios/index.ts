@@ -2,6 +2,7 @@ import type { ScenariosOf } from '../scenario.ts'
 import type { ActivityName } from '../stage.ts'
 import { alerts } from './alerts.ts'
 import { approvals } from './approvals.ts'
+import { backfills } from './backfills.ts'
 import { exports_ } from './exports.ts'
 import { imports } from './imports.ts'
 import { processes } from './processes.ts'
@@ -13,6 +14,7 @@ export const scenarios: ScenariosOf<ActivityName> = {
   ...imports,
   ...setUps,
   ...uploads,
+  ...backfills,
   ...alerts,
   ...approvals,
   ...exports_,
