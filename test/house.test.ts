@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { cruise, type ICruiseResult } from 'dependency-cruiser'
 import { expect, test } from 'vitest'
@@ -86,4 +86,11 @@ test('every kind has its guide with an anchor per prerequisite, and marks its se
 test('search attributes and workflow ids are opaque: nothing of a person is in the words of the processes', () => {
   const words = readFileSync(path.join(root, 'activities/starting.ts'), 'utf8')
   expect(words).not.toMatch(/pseudonym|personId|address|email/i)
+})
+
+test('what is said to show a promise exists', () => {
+  const said = readFileSync(path.join(root, 'docs/what-shows-what.md'), 'utf8')
+  const paths = [...said.matchAll(/`([a-z][\w./-]*(?:\.test\.ts|\/))`/g)].map((found) => found[1] as string)
+  expect(paths.length).toBeGreaterThan(30)
+  expect(paths.filter((file) => !existsSync(path.join(root, file)))).toEqual([])
 })
