@@ -113,8 +113,10 @@ export async function temporalState(connection: ConnectionLike, namespace: strin
     const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace })
     return { known: true, missing: Object.values(SEARCH_ATTRIBUTES).filter((name) => !(name in customAttributes)) }
   } catch (error) {
-    if (codeOf(error) === GRPC.permissionDenied || codeOf(error) === GRPC.unimplemented)
-      return { known: true, missing: [] }
+    const code = codeOf(error)
+    if (code === GRPC.permissionDenied || code === GRPC.unimplemented) return { known: true, missing: [] }
+    // Registered a moment ago: one part of the server knows it before the others do.
+    if (code === GRPC.notFound) return { known: true, missing: Object.values(SEARCH_ATTRIBUTES) }
     throw error
   }
 }

@@ -50,6 +50,7 @@ export async function startInstallation(say: (text: string) => void, lock?: Lock
     stops.push(async () => platform[Symbol.asyncDispose]())
     const { db } = platform.deps
     await migrate(db)
+    await platform.check()
     const ownsDatabase = !process.env['DATABASE_URL']
     // Nobody else serves this database: a request that has no answer yet died with the process that took it.
     if (ownsDatabase) await releaseAbandonedKeys(db)

@@ -4,12 +4,12 @@ import { addDemo } from './commands/demo.ts'
 import { addImport } from './commands/import.ts'
 import { addKeys } from './commands/keys.ts'
 import { addPolicy } from './commands/policy.ts'
-import { addRunning } from './commands/running.ts'
+import { addBundling, addRunning } from './commands/running.ts'
 import { addToken } from './commands/token.ts'
 import { NOTHING_TRIED, reportFailure } from './terminal.ts'
 
 const program = new Command('openirm').description('Insider-risk integration platform').exitOverride()
-for (const add of [addRunning, addDemo, addImport, addToken, addDatabase, addPolicy, addKeys]) add(program)
+for (const add of [addRunning, addDemo, addImport, addToken, addDatabase, addPolicy, addKeys, addBundling]) add(program)
 
 try {
   await program.parseAsync()

@@ -85,7 +85,14 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
   return {
     deps,
     check: () => checkInstallation(deps.db, deps.temporal, vault),
-    work: (queues) => startWorkers(deps, { connection: native, namespace, ring, ...(queues ? { queues } : {}) }),
+    work: (queues) =>
+      startWorkers(deps, {
+        connection: native,
+        namespace,
+        ring,
+        ...(queues ? { queues } : {}),
+        ...(env['OPENIRM_WORKFLOW_BUNDLE'] ? { bundle: { codePath: env['OPENIRM_WORKFLOW_BUNDLE'] } } : {}),
+      }),
     async [Symbol.asyncDispose]() {
       await native.close()
       await connection.close()

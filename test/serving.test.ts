@@ -106,7 +106,7 @@ async function emptyDatabase(): Promise<string> {
   return url.href
 }
 
-test('Temporal is prepared once; then API and workers serve, tell their health and stop when asked', {
+test('Temporal is prepared once, whoever asks', {
   timeout: TIMEOUT,
 }, async () => {
   const [first, twin] = await Promise.all([
@@ -120,9 +120,18 @@ test('Temporal is prepared once; then API and workers serve, tell their health a
   const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace })
   for (const name of Object.values(SEARCH_ATTRIBUTES)) expect(customAttributes[name]).toBe(2)
 
+  await connection.close()
+})
+
+test('API and workers serve, tell their health and stop when asked', { timeout: TIMEOUT }, async () => {
   const migrated = await openirm(['migrate'], { env })
   expect([migrated.err, migrated.code]).toEqual(['', 0])
   expect(migrated.out).toMatch(/^the schema is up to date\nindicators: .*s3-bulk-read@1/)
+
+  const bundle = path.join(folder, 'workflow-bundle.js')
+  const bundled = await openirm(['bundle-workflows', bundle])
+  expect([bundled.err, bundled.code]).toEqual(['', 0])
+  env['OPENIRM_WORKFLOW_BUNDLE'] = bundle
 
   const api = start(['serve', '--port', '0'])
   const url = (await api.said(/^serving (\S+)$/m))[1] as string
@@ -141,6 +150,7 @@ test('Temporal is prepared once; then API and workers serve, tell their health a
   ])
   const token = /oirm_\S+/.exec(api.ran.out)?.[0] ?? ''
   expect((await fetch(`${url}/v1/me`, { headers: { Authorization: `Bearer ${token}` } })).status).toBe(200)
+  const connection = await Connection.connect({ address: temporalAddress })
   const schedules = await connection.workflowService.listSchedules({ namespace })
   expect(schedules.schedules?.map(({ scheduleId }) => scheduleId).sort()).toEqual(['manifests', 'reconcile'])
   await connection.close()

@@ -1,5 +1,11 @@
 import path from 'node:path'
-import { bundleWorkflowCode, type NativeConnection, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
+import {
+  bundleWorkflowCode,
+  type NativeConnection,
+  Worker,
+  type WorkflowBundleOption,
+  type WorkflowBundleWithSourceMap,
+} from '@temporalio/worker'
 import type { Deps } from '../activities/deps.ts'
 import { createActivities } from '../activities/index.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
@@ -35,7 +41,8 @@ export interface WorkerOptions {
   namespace: string
   ring: KeyRing
   queues?: readonly Queue[]
-  bundle?: WorkflowBundleWithSourceMap
+  /** Made before (`openirm bundle-workflows`); otherwise bundled at the start. */
+  bundle?: WorkflowBundleOption
 }
 
 /** Starts a worker per queue. Workers scale by queue: a process may serve any of them. */

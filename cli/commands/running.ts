@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError } from 'commander'
 import { loadKeyRing } from '../../db/keyring.ts'
 import { TASK_QUEUES } from '../../domain/processes.ts'
@@ -71,6 +72,22 @@ export function addRunning(program: Command): void {
     .action(async ({ retentionDays }: { retentionDays: number }) => {
       const { prepareTemporal } = await import('../prepare-temporal.ts')
       await prepareTemporal(ownTemporal(), { retentionDays, say })
+    })
+}
+
+/** Not inside `addRunning`: it is part of making an image, not of running one. */
+export function addBundling(program: Command): void {
+  program
+    .command('bundle-workflows')
+    .description(
+      'write the bundle of the workflows for OPENIRM_WORKFLOW_BUNDLE, so that workers need not make it at start',
+    )
+    .argument('<file>')
+    .action(async (file: string) => {
+      const { bundleWorkflows } = await import('../../worker/worker.ts')
+      const { code } = await bundleWorkflows()
+      writeFileSync(file, code)
+      say(`wrote ${file}, ${Math.round(code.length / 1000)} kB`)
     })
 }
 
