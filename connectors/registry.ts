@@ -1,6 +1,7 @@
 /** Every connector kind, one line each. Forms, the redactor, the docs index and the API's enum derive from this list. */
 
 export { amazonS3 } from './amazon-s3/connector.ts'
+export { box } from './box/connector.ts'
 export { customFile } from './custom-file/connector.ts'
 export { dropbox } from './dropbox/connector.ts'
 export { epic } from './epic/connector.ts'
