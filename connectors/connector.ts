@@ -64,7 +64,8 @@ export interface Pull {
   limit: RequestLimit | null
   /**
    * `read` looks so far behind its cursor each time: an event that becomes readable later than it happened, but within
-   * this, is met by the next import. Null: the source hands events out in the order in which they become readable.
+   * this, is met by the next import. Null: it does not look behind, because the source hands events out as they become
+   * readable, or because only the sweep can find what is late.
    */
   overlapSeconds: number | null
   /**

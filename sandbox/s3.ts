@@ -41,6 +41,8 @@ export interface S3Options {
   credentials?: readonly S3Credentials[]
   /** Where buckets lie that are created by `put`. */
   region?: string
+  /** Decides what is available; default: one of its own. */
+  clock?: VirtualClock
   /** Longest page of a listing, 1 to 1000 (default): lets paging be tested with few objects. */
   maxKeys?: number
 }
@@ -101,7 +103,7 @@ export async function startS3(options: S3Options = {}): Promise<S3StandIn> {
   const [first] = known
   if (first === undefined) throw new RangeError('startS3: credentials must name at least one pair')
 
-  const clock = new VirtualClock()
+  const clock = options.clock ?? new VirtualClock()
   const buckets = new Map<string, Bucket>()
   const permissions = new Permissions()
   const faults = new Faults()

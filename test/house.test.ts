@@ -19,7 +19,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['cli'],
 ]
 /** What starts the stand-ins beside the platform. */
-const MAY_START_SANDBOX = /^cli\/(demo|sandbox)\//
+const MAY_START_SANDBOX = /^cli\/(conformance|demo|sandbox)\//
 /** Imports of types alone that look up: connectors describe positions that `db` books. */
 const TYPES_ONLY = new Set(['db/chunks.ts → connectors/connector.ts'])
 

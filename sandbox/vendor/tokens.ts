@@ -31,6 +31,14 @@ export class TokenOffice {
     this.#rules = rules
   }
 
+  get lifetimeSeconds(): number {
+    return this.#rules.lifetimeSeconds
+  }
+
+  get announcesLife(): boolean {
+    return this.#rules.announcesLife ?? true
+  }
+
   /** Answers a posted form (RFC 6749, 5.1 and 5.2). */
   async answer(body: Buffer, headers: IncomingHttpHeaders): Promise<Answer> {
     const form = new URLSearchParams(body.toString())
@@ -67,7 +75,7 @@ export class TokenOffice {
 
   /** Takes back every token that is out. */
   revokeAll(): void {
-    this.#expiry.clear()
+    for (const token of this.#expiry.keys()) this.#expiry.set(token, 0)
   }
 
   /** Every token that was ever handed out: none of them may show up in a log. */

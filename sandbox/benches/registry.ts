@@ -1,0 +1,5 @@
+/** Every vendor's bench, one line each. A pull connector without one fails the conformance kit. */
+
+export { amazonS3 } from './amazon-s3.ts'
+export { box } from './box.ts'
+export { dropbox } from './dropbox.ts'
