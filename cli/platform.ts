@@ -14,10 +14,7 @@ import { Vault } from '../db/vault.ts'
 import { AppError } from '../domain/errors.ts'
 import { type Queue, startWorkers } from '../worker/worker.ts'
 import { checkInstallation, TEMPORAL_FIX } from './checks.ts'
-
-/** Where this installation keeps its data, keys and spool. */
-export const dataDirectory = (env = process.env): string => path.resolve(env['OPENIRM_DATA_DIR'] ?? '.openirm')
-export const keyRingFile = (): string => path.join(dataDirectory(), 'keys.json')
+import { dataDirectory } from './data-directory.ts'
 
 const MAX_FILE_BYTES = 5 * 1024 ** 3
 

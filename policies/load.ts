@@ -112,7 +112,8 @@ export async function syncIndicators(tx: Connection, indicators: Iterable<Indica
       )
     }
     if (same) continue
-    const next = (stored[0]?.version ?? 0) + 1
+    // A fresh installation begins with whatever version a file ships at.
+    const next = stored[0] ? stored[0].version + 1 : indicator.version
     if (indicator.version !== next) {
       throw new AppError(
         'indicator_invalid',

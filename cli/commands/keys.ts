@@ -3,8 +3,8 @@ import type { Command } from 'commander'
 import { createKeyRing, loadKeyRing, withNewKey, writeKeyRing } from '../../db/keyring.ts'
 import { resealAll, Vault } from '../../db/vault.ts'
 import { AppError } from '../../domain/errors.ts'
+import { keyRingFile } from '../data-directory.ts'
 import { withDatabase } from '../environment.ts'
-import { keyRingFile } from '../platform.ts'
 import { say } from '../terminal.ts'
 
 export function addKeys(program: Command): void {

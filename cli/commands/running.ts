@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { loadKeyRing } from '../../db/keyring.ts'
 import { TASK_QUEUES } from '../../domain/processes.ts'
 import type { Queue } from '../../worker/worker.ts'
+import { keyRingFile } from '../data-directory.ts'
 import { ownServers, ownTemporal } from '../environment.ts'
-import { keyRingFile, openPlatform } from '../platform.ts'
 import { askedToStop, say } from '../terminal.ts'
 
 const QUEUES = Object.keys(TASK_QUEUES) as Queue[]
@@ -25,10 +25,12 @@ export function addRunning(program: Command): void {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on', portOf, 8080)
     .action(async ({ host, port }: { host: string; port: number }) => {
+      // What is missing is told before the platform is loaded.
+      const [servers, ring] = [ownServers(), loadKeyRing(keyRingFile())]
+      const { openPlatform } = await import('../platform.ts')
       const { announceFirstAdmin, serveApi } = await import('../serving.ts')
       const { ensureStandingSchedules } = await import('../standing-schedules.ts')
-      const ring = loadKeyRing(keyRingFile())
-      await using platform = await openPlatform(ownServers(), ring)
+      await using platform = await openPlatform(servers, ring)
       await platform.check()
       await ensureStandingSchedules(platform.deps)
       const uiOrigin = process.env['OPENIRM_TEMPORAL_UI_ORIGIN']
@@ -48,8 +50,10 @@ export function addRunning(program: Command): void {
     .option('--health-port <number>', 'answer GET /health here; not at all unless given', portOf)
     .action(
       async ({ queues, healthHost, healthPort }: { queues: Queue[]; healthHost: string; healthPort?: number }) => {
+        const [servers, ring] = [ownServers(), loadKeyRing(keyRingFile())]
+        const { openPlatform } = await import('../platform.ts')
         const { serveWorkerHealth } = await import('../worker-health.ts')
-        await using platform = await openPlatform(ownServers(), loadKeyRing(keyRingFile()))
+        await using platform = await openPlatform(servers, ring)
         await platform.check()
         const workers = await platform.work(queues)
         const health =

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { AppError } from '../../domain/errors.ts'
+import { dataDirectory } from '../data-directory.ts'
 import { clearEmbedded } from '../embedded/embedded.ts'
 import { freePort } from '../embedded/ports.ts'
-import { dataDirectory } from '../platform.ts'
 
 /** What a story is made of. Written before anything else happens, so that a restart tells the same story. */
 export interface Plot {
