@@ -1,11 +1,11 @@
 import path from 'node:path'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import { expect, test } from 'vitest'
-import { finishImport } from '../activities/imports.ts'
 import { createActivities } from '../activities/index.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
 import { backfillStart } from '../activities/starting.ts'
-import { openRangeBackfill, readBackfill } from '../db/backfills.ts'
+import { openRangeBackfill, readBackfill, settlePiece } from '../db/backfills.ts'
+import { closeImport } from '../db/imports.ts'
 import { cutRange } from '../domain/pieces.ts'
 import { TASK_QUEUES } from '../domain/processes.ts'
 import { bundleWorkflows } from '../worker/worker.ts'
@@ -33,7 +33,12 @@ test('ten years of days fit: the window is emptied and the backfill continues as
     activities: {
       ...createActivities(w.deps),
       async closeAll({ importIds }: { importIds: readonly string[] }) {
-        for (const importId of importIds) await finishImport(w.deps)({ importId, outcome: 'completed' })
+        await w.t.db.transaction().execute(async (tx) => {
+          for (const importId of importIds) {
+            await closeImport(tx, importId, { state: 'completed' })
+            await settlePiece(tx, importId, { state: 'completed' })
+          }
+        })
       },
     },
     dataConverter: { payloadCodecs: [new EncryptingCodec(w.t.ring)] },
