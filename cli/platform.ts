@@ -1,8 +1,14 @@
 import os from 'node:os'
 import path from 'node:path'
 import { Client, Connection, type ConnectionOptions } from '@temporalio/client'
-import { DefaultLogger, makeTelemetryFilterString, NativeConnection, Runtime } from '@temporalio/worker'
-import { destination, pino } from 'pino'
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  NativeConnection,
+  type NativeConnectionOptions,
+  Runtime,
+} from '@temporalio/worker'
+import { destination, type Logger, pino } from 'pino'
 import type { Deps } from '../activities/deps.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
 import { AccessBook } from '../connectors/access.ts'
@@ -47,14 +53,6 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     // Synchronous: what was logged before a crash is what one wants to read after it.
     logFile ? destination({ dest: logFile, mkdir: true, sync: true }) : destination(1),
   )
-  const logLine = { INFO: 'info', WARN: 'warn', ERROR: 'error' } as Record<string, 'info' | 'warn' | 'error'>
-  Runtime.install({
-    logger: new DefaultLogger('WARN', ({ level, message }) =>
-      log[logLine[level] ?? 'info']({ from: 'temporal' }, message),
-    ),
-    // What the native part has to say belongs into the same log, not onto the terminal.
-    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
-  })
   const namespace = addresses.namespace ?? 'default'
   const pool = createPool(addresses.databaseUrl, {
     max: 20,
@@ -78,7 +76,11 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     allowPrivateAddresses: env['OPENIRM_ALLOW_PRIVATE_ADDRESSES'] === 'true',
     maxFileBytes: Number(env['OPENIRM_MAX_FILE_BYTES'] ?? MAX_FILE_BYTES),
   }
-  const native = await connected(() => NativeConnection.connect(access))
+  const native = await openNative(log, access).catch(async (error: unknown) => {
+    await connection.close()
+    await deps.db.destroy()
+    throw error
+  })
   return {
     deps,
     check: () => checkInstallation(deps.db, deps.temporal, vault),
@@ -95,6 +97,24 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
       await connection.close()
       await deps.db.destroy()
     },
+  }
+}
+
+/** The connection of workers. What forwards the native log keeps a process alive, so it goes when nothing opens. */
+async function openNative(log: Logger, access: NativeConnectionOptions): Promise<NativeConnection> {
+  const logLine = { INFO: 'info', WARN: 'warn', ERROR: 'error' } as Record<string, 'info' | 'warn' | 'error'>
+  Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message }) =>
+      log[logLine[level] ?? 'info']({ from: 'temporal' }, message),
+    ),
+    // What the native part has to say belongs into the same log, not onto the terminal.
+    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
+  })
+  try {
+    return await connected(() => NativeConnection.connect(access))
+  } catch (error) {
+    await Runtime.instance().shutdown()
+    throw error
   }
 }
 

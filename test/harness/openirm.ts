@@ -56,7 +56,9 @@ export function startOpenirm(args: readonly string[], env: Record<string, string
   }
 }
 
-/** Runs the command until it ends by itself. */
+const ENDS_WITHIN_MS = 120_000
+
+/** Runs the command until it ends by itself; one that does not is killed, and its code is null. */
 export async function openirm(
   args: readonly string[],
   { env = {}, stdin = '' }: { env?: Record<string, string>; stdin?: string | Buffer } = {},
@@ -66,6 +68,8 @@ export async function openirm(
   // A command that ends without reading leaves nobody to write to.
   child.stdin?.on('error', () => {})
   child.stdin?.end(stdin)
+  const late = setTimeout(() => child.kill('SIGKILL'), ENDS_WITHIN_MS)
   await ended
+  clearTimeout(late)
   return ran
 }
