@@ -1,0 +1,5 @@
+/** The measurements: `npm run bench -- <name> --help`. */
+import { Command } from 'commander'
+import { importBench } from './import/command.ts'
+
+await new Command('bench').description('measurements of this machine').addCommand(importBench).parseAsync()
