@@ -8,6 +8,7 @@ import type { Connection } from '../db/connection.ts'
 import { mayImport, type PauseReason } from '../db/connectors.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { closeImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
+import { AccountIds } from '../db/people.ts'
 import { dropUnneeded } from '../db/spool-needs.ts'
 import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
@@ -18,7 +19,7 @@ import type { Deps } from './deps.ts'
 import { takeArrivals } from './importing/arrivals.ts'
 import { cutIntoChunks } from './importing/drafts.ts'
 import { mergeChunk } from './importing/merge.ts'
-import { prepareChunk } from './importing/prepare.ts'
+import { ChunkInMaking } from './importing/prepare.ts'
 import { redrivePages } from './importing/redrive.ts'
 
 /** Namespace of import ids that are made from a workflow run. */
@@ -112,6 +113,7 @@ export async function runImport(
     config,
     origin: deps.origin,
     identities: new Map<string, number>(),
+    accounts: new AccountIds(),
     containers: new Map<string, number>(),
     hashSubject: subjectHasher(deps.vault),
   }
@@ -126,13 +128,19 @@ export async function runImport(
   let merging: Promise<void> = Promise.resolve()
   let number = row.chunks
   try {
-    for await (const draft of cutIntoChunks(pages, { position, skip })) {
+    let making: ChunkInMaking | undefined
+    for await (const part of cutIntoChunks(pages, { position, skip })) {
       signal.throwIfAborted()
-      number += 1
       const session = number % 2 === 0 ? first : second
-      const chunk = await prepareChunk(prepare, draft)
-      await session.stage(chunk.lines)
+      making ??= await ChunkInMaking.begin(prepare, session)
+      if (part.type === 'part') {
+        await making.add(part)
+        continue
+      }
+      const chunk = await making.close(part)
+      making = undefined
       await merging
+      number += 1
       heartbeat({ chunk: number })
       merging = mergeChunk(session, merge, chunk, number)
       // Its failure is met at the next `await merging`; until then it must not end the process.

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { isIPv4 } from 'node:net'
 import { type CountryResponse, open, type Reader, type Response } from 'maxmind'
+import { ownText } from '../domain/own-text.ts'
 
 export interface Origin {
   /** The network an address belongs to, coarse enough that a lease change is no new network: /16, /32 for IPv6. */
@@ -33,7 +34,7 @@ export async function openOriginLookup(
     const found = reader.get(ip) as (CountryResponse & { country_code?: string }) | null
     const origin = { network: networkOf(ip), country: found?.country_code ?? found?.country?.iso_code ?? null }
     if (cache.size >= CACHE_ENTRIES) cache.clear()
-    cache.set(ip, origin)
+    cache.set(ownText(ip), origin)
     return origin
   }
 }

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Activity } from '../domain/signal.ts'
 import type { Connection } from './connection.ts'
-import { type CopyCell, copyLine } from './import-session.ts'
+import { COPY_NULL, copyArray, copyText } from './import-session.ts'
 import type { SubjectKeys } from './subject-keys.ts'
 import type { Vault } from './vault.ts'
 
@@ -19,10 +19,9 @@ export interface StagedActivity {
   subject?: SubjectKeys
 }
 
-const asUuid = (hash: Buffer): string => {
-  const hex = hash.toString('hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
-}
+/** PostgreSQL reads a uuid without its hyphens too. */
+const UUID_BYTES = 16
+const asUuid = (hash: Buffer): string => hash.toString('hex', 0, UUID_BYTES)
 
 /** The dedupe key of a source's event: half of the keyed hash of connector and source id. */
 export const sourceKey = (vault: Vault, connectorId: string, sourceId: string): string =>
@@ -49,46 +48,35 @@ const UINT53 = (value: number | undefined): number | null =>
 
 const INT32_MAX = 2 ** 31 - 1
 
-/** The activity as one line for `ImportSession.stage`. */
+const cell = (value: string | number | null | undefined): string | number => value ?? COPY_NULL
+const textCell = (text: string | undefined): string => (text === undefined ? COPY_NULL : copyText(text))
+
+/** Columns of what few sources have, from `amount` on. */
+const NONE_OF_THE_LATER = `\t${COPY_NULL}`.repeat(12)
+
+/** The activity as one line for `ImportSession.append`. */
 export function stagingLine(vault: Vault, connectorId: string, staged: StagedActivity): string {
-  const { activity } = staged
-  const cells: CopyCell[] = [
-    staged.ordinal,
-    staged.identityId,
-    activity.at.toISOString(),
-    sourceKey(vault, connectorId, activity.sourceId),
-    activity.supersedes === undefined ? null : sourceKey(vault, connectorId, activity.supersedes),
-    activity.verb,
-    activity.nativeEvent,
-    activity.outcome,
-    activity.actorKind,
-    staged.containerId,
-    activity.object === undefined ? null : objectKey(vault, activity.container, activity.object),
-    // A touched record's object is its number, not a file: what follows a dot in it is no extension.
-    activity.subject === undefined ? extensionOf(activity.object) : null,
-    UINT53(activity.sizeBytes),
-    activity.itemCount === undefined ? null : Math.min(activity.itemCount, INT32_MAX),
-    activity.originIp,
-    staged.origin.network,
-    staged.origin.country,
-    activity.audienceAfter,
-    activity.destinationIsExternal,
-    activity.flags?.length ? activity.flags : null,
-    staged.sourceIndex,
-    activity.amount,
-    staged.subject?.id,
-    staged.subject?.name,
-    staged.subject?.lastName,
-    staged.subject?.address,
-    staged.subject?.street,
-    staged.subject?.department,
-    activity.finding?.severity,
-    activity.finding?.category,
-    activity.finding?.state,
-    activity.version === undefined ? null : sourceKey(vault, connectorId, activity.version.of),
-    activity.version?.at.toISOString(),
-  ]
-  return copyLine(cells)
+  const { activity, origin } = staged
+  const { object, supersedes, itemCount, destinationIsExternal: isExternal, flags } = activity
+  // A touched record's object is its number, not a file: what follows a dot in it is no extension.
+  const extension = activity.subject === undefined ? extensionOf(object) : null
+  return `${staged.ordinal}\t${staged.identityId}\t${activity.at.toISOString()}\t${sourceKey(vault, connectorId, activity.sourceId)}\t${
+    supersedes === undefined ? COPY_NULL : sourceKey(vault, connectorId, supersedes)
+  }\t${activity.verb}\t${copyText(activity.nativeEvent)}\t${activity.outcome}\t${activity.actorKind}\t${cell(staged.containerId)}\t${
+    object === undefined ? COPY_NULL : objectKey(vault, activity.container, object)
+  }\t${cell(extension)}\t${cell(UINT53(activity.sizeBytes))}\t${
+    itemCount === undefined ? COPY_NULL : Math.min(itemCount, INT32_MAX)
+  }\t${textCell(activity.originIp)}\t${cell(origin.network)}\t${cell(origin.country)}\t${cell(activity.audienceAfter)}\t${
+    isExternal === undefined ? COPY_NULL : isExternal ? 't' : 'f'
+  }\t${flags?.length ? copyArray(flags) : COPY_NULL}\t${staged.sourceIndex}${laterCells(vault, connectorId, staged)}\n`
+}
+
+function laterCells(vault: Vault, connectorId: string, { activity, subject }: StagedActivity): string {
+  const { amount, finding, version } = activity
+  if (amount === undefined && !subject && !finding && !version) return NONE_OF_THE_LATER
+  return `\t${cell(amount)}\t${cell(subject?.id)}\t${cell(subject?.name)}\t${cell(subject?.lastName)}\t${cell(subject?.address)}\t${cell(subject?.street)}\t${cell(subject?.department)}\t${textCell(finding?.severity)}\t${textCell(finding?.category)}\t${textCell(finding?.state)}\t${
+    version === undefined ? COPY_NULL : sourceKey(vault, connectorId, version.of)
+  }\t${cell(version?.at.toISOString())}`
 }
 
 /** Makes the monthly partitions that staged rows need. Run before the merge: it locks the parents for a moment. */
@@ -130,12 +118,13 @@ export async function mergeActivities(
     )
     select count(distinct texts_index)::int as n from stored`.execute(tx)
 
-  const special = await sql<{ corrections: number; versions: number }>`
-    select count(supersedes_key)::int as corrections, count(version_key)::int as versions
+  const special = await sql<{ corrections: number; versions: number; corrected: boolean }>`
+    select count(supersedes_key)::int as corrections, count(version_key)::int as versions,
+           exists (select from activity_correction) as corrected
     from pg_temp.staging_activity`.execute(tx)
-  const { corrections = 0, versions = 0 } = special.rows[0] ?? {}
+  const { corrections = 0, versions = 0, corrected = false } = special.rows[0] ?? {}
   if (corrections > 0) await markSuperseded(tx)
-  await markSupersededByEarlier(tx)
+  if (corrections > 0 || corrected) await markSupersededByEarlier(tx)
   if (versions > 0) await markOlderVersions(tx, connectorId)
   return stored.rows[0]?.n ?? 0
 }

@@ -1,4 +1,3 @@
-import { gunzipSync, gzipSync } from 'node:zlib'
 import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import type { Position } from '../connectors/connector.ts'
@@ -6,34 +5,11 @@ import { AppError } from '../domain/errors.ts'
 import type { Rejected } from '../domain/signal.ts'
 import type { Connection } from './connection.ts'
 import { insertMany } from './people.ts'
-import { insertSealed, openSealed, type Vault } from './vault.ts'
+import { insertSealed, type Vault } from './vault.ts'
 
-/** What a chunk keeps sealed of one record: its names and what the source sent. */
-export interface RecordText {
-  origin?: string
-  container?: string
-  object?: string
-  userAgent?: string
-  raw?: unknown
-}
-
-const TEXT_COMPRESSION = 1
-
-/** Seals the texts of a chunk as one value: one JSON line each, at the index that rows refer to. */
-export async function storeTexts(tx: Connection, vault: Vault, texts: readonly RecordText[]): Promise<string> {
-  const lines = texts.map((text) => JSON.stringify(text)).join('\n')
-  return insertSealed(tx, vault, 'texts', gzipSync(lines, { level: TEXT_COMPRESSION }))
-}
-
-/** The texts of one chunk in order. */
-export async function readTexts(db: Connection, vault: Vault, textsId: string): Promise<RecordText[]> {
-  const sealed = (await openSealed(db, vault, [textsId])).get(textsId)
-  if (!sealed) throw new AppError('object_gone', 'the texts of this chunk are no longer kept')
-  return gunzipSync(sealed)
-    .toString()
-    .split('\n')
-    .map((line) => JSON.parse(line) as RecordText)
-}
+/** Seals the packed texts of a chunk as one value. */
+export const storeTexts = (tx: Connection, vault: Vault, packed: Buffer): Promise<string> =>
+  insertSealed(tx, vault, 'texts', packed)
 
 export interface ChunkCounts {
   received: number

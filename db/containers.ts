@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { ownText } from '../domain/own-text.ts'
 import type { Connection, Database } from './connection.ts'
 import { insertMany } from './people.ts'
 import { sealedRow, type Vault } from './vault.ts'
@@ -24,7 +25,7 @@ export async function resolveContainers(
     const ids = new Map(found.rows.map((row) => [row.lookup_key.toString('hex'), row.id]))
     for (const { name, key } of keyed) {
       const id = ids.get(key.toString('hex'))
-      if (id !== undefined) cache.set(name, id)
+      if (id !== undefined) cache.set(ownText(name), id)
     }
   }
   await take(db)

@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { Connection, Database } from './connection.ts'
-import { LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from './connection.ts'
+import { STATEMENT_TIMEOUT_MS } from './connection.ts'
 import type { DB } from './generated/types.ts'
 
 /** Columns of staging in the order in which rows are copied. */
@@ -43,25 +43,24 @@ const STAGING_COLUMNS = [
   'version_at timestamptz(3)',
 ] as const
 
-/** One cell of COPY's text format. */
-export type CopyCell = string | number | boolean | null | undefined | readonly string[]
+const ESCAPES: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r', '\0': '' }
+// A NUL cannot be stored in PostgreSQL text: it is left out.
+const SPECIAL = /[\\\t\n\r\0]/
+const SPECIALS = /[\\\t\n\r\0]/g
 
-const ESCAPES: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
-const escapeText = (text: string): string =>
-  /[\\\t\n\r]/.test(text) ? text.replace(/[\\\t\n\r]/g, (c) => ESCAPES[c] as string) : text
+/** Text as a cell of COPY's text format. */
+export const copyText = (text: string): string =>
+  SPECIAL.test(text) ? text.replace(SPECIALS, (found) => ESCAPES[found] as string) : text
 
-function copyCell(cell: CopyCell): string {
-  if (cell === null || cell === undefined) return '\\N'
-  if (typeof cell === 'string') return escapeText(cell)
-  if (typeof cell === 'object') {
-    return escapeText(`{${cell.map((item) => `"${item.replace(/["\\]/g, '\\$&')}"`).join(',')}}`)
-  }
-  return typeof cell === 'boolean' ? (cell ? 't' : 'f') : String(cell)
-}
+/** An array of texts as a cell of COPY's text format. */
+export const copyArray = (items: readonly string[]): string =>
+  copyText(`{${items.map((item) => `"${item.replace(/["\\]/g, '\\$&')}"`).join(',')}}`)
 
-/** One line of COPY's text format. A NUL cannot be stored in PostgreSQL text: it is left out. */
-export const copyLine = (cells: readonly CopyCell[]): string =>
-  `${cells.map(copyCell).join('\t').replaceAll('\u0000', '')}\n`
+/** A cell that is null. */
+export const COPY_NULL = '\\N'
+
+/** Staged text goes to the server in pieces of so many characters at least. */
+const COPY_CHARACTERS = 2 * 1024 * 1024
 
 /**
  * A connection of an import's own with typed staging tables that nobody else sees and that a crash leaves no trace of.
@@ -70,6 +69,9 @@ export const copyLine = (cells: readonly CopyCell[]): string =>
 export class ImportSession implements AsyncDisposable {
   readonly db: Database
   readonly #client: pg.Client
+  /** Lines that are not on their way yet. */
+  #held = ''
+  #copying: Promise<void> = Promise.resolve()
 
   private constructor(client: pg.Client) {
     this.#client = client
@@ -84,7 +86,7 @@ export class ImportSession implements AsyncDisposable {
       connectionString: url,
       application_name: 'openirm-import',
       connectionTimeoutMillis: 5_000,
-      options: `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c lock_timeout=${LOCK_TIMEOUT_MS} -c timezone=UTC -c jit=off -c work_mem=64MB`,
+      options: `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c lock_timeout=${STATEMENT_TIMEOUT_MS} -c timezone=UTC -c jit=off -c work_mem=64MB -c random_page_cost=1.1`,
     })
     // A lost connection fails the statement under way; without a listener it would also end the process.
     client.on('error', () => {})
@@ -96,23 +98,44 @@ export class ImportSession implements AsyncDisposable {
     return new ImportSession(client)
   }
 
-  /** Replaces what is staged by these lines (see `copyLine`), as COPY reads them. */
-  async stage(lines: Iterable<string>): Promise<void> {
+  /** Forgets what is staged and which days were touched. */
+  async clear(): Promise<void> {
+    this.#held = ''
+    this.#copying = Promise.resolve()
     await this.#client.query('truncate staging_activity, touched_day')
+  }
+
+  /**
+   * Adds lines as COPY reads them (see `stagingLine`). They go to the server while the caller prepares the next ones;
+   * a failure is met at the next call.
+   */
+  async append(lines: string): Promise<void> {
+    this.#held += lines
+    if (this.#held.length >= COPY_CHARACTERS) await this.#send()
+  }
+
+  /** Everything that was added is on the server when this returns. */
+  async staged(): Promise<void> {
+    if (this.#held !== '') await this.#send()
+    await this.#copying
+  }
+
+  /** Replaces what is staged by these lines. */
+  async stage(lines: Iterable<string>): Promise<void> {
+    await this.clear()
+    for (const line of lines) await this.append(line)
+    await this.staged()
+  }
+
+  /** Each piece is a statement of its own: a source that makes the import wait keeps none of them open. */
+  async #send(): Promise<void> {
+    await this.#copying
     const stream = this.#client.query(copyFrom('copy staging_activity from stdin'))
-    const finished = once(stream, 'finish')
-    // A failing write rejects `finished`; waiting for `drain` alone would wait for ever.
-    finished.catch(() => {})
-    let batch = ''
-    for (const line of lines) {
-      batch += line
-      if (batch.length > 256 * 1024) {
-        if (!stream.write(batch)) await Promise.race([once(stream, 'drain'), finished])
-        batch = ''
-      }
-    }
-    stream.end(batch)
-    await finished
+    this.#copying = once(stream, 'finish').then(() => {})
+    // Its failure is met by whoever waits for it; until then it must not end the process.
+    this.#copying.catch(() => {})
+    stream.end(this.#held)
+    this.#held = ''
   }
 
   transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {

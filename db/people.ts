@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { normaliseToken, tokensOfIdentifier } from '../domain/name-tokens.ts'
+import { ownText } from '../domain/own-text.ts'
 import { pseudonymFrom } from '../domain/pseudonym.ts'
-import type { Identifier } from '../domain/signal.ts'
+import type { Identifier, IdentifierScheme } from '../domain/signal.ts'
 import type { Connection, Database } from './connection.ts'
 import { sealedRow, type Vault } from './vault.ts'
 
@@ -13,6 +14,29 @@ export const identifierText = ({ scheme, value }: Identifier): string =>
 
 /** Identity ids by `identifierText`. Bounded by the distinct accounts of one import. */
 export type IdentityCache = Map<string, number>
+
+const ACCOUNTS_AT_MOST = 200_000
+
+/** Identity ids by the very spelling of an account: most records name one that was met a moment ago. */
+export class AccountIds {
+  readonly #ids = new Map<IdentifierScheme, Map<string, number>>()
+
+  get({ scheme, value }: Identifier): number | undefined {
+    return this.#ids.get(scheme)?.get(value)
+  }
+
+  /** Takes over what `resolveIdentities` found or made. */
+  take(identifier: Identifier, found: IdentityCache): void {
+    const id = found.get(identifierText(identifier))
+    if (id === undefined) return
+    let ids = this.#ids.get(identifier.scheme)
+    if (!ids || ids.size >= ACCOUNTS_AT_MOST) {
+      ids = new Map()
+      this.#ids.set(identifier.scheme, ids)
+    }
+    ids.set(ownText(identifier.value), id)
+  }
+}
 
 /**
  * Finds the identities of accounts and creates the unknown ones, each with a person of its own. Set-based: one look-up

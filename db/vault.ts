@@ -1,7 +1,8 @@
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { v7 as uuid } from 'uuid'
 import { AppError } from '../domain/errors.ts'
 import type { Connection } from './connection.ts'
+import { KeyedHash } from './keyed-hash.ts'
 import type { KeyRing } from './keyring.ts'
 
 export type SealedPurpose = 'identity' | 'personal' | 'texts' | 'secret' | 'file_name'
@@ -19,12 +20,12 @@ export interface Sealed {
 export class Vault {
   readonly currentKeyId: string
   readonly #keys: ReadonlyMap<string, KeyObject>
-  readonly #lookup: KeyObject
+  readonly #lookup: KeyedHash
 
   constructor(ring: KeyRing) {
     this.currentKeyId = ring.current
     this.#keys = new Map(Object.entries(ring.keys).map(([id, text]) => [id, createSecretKey(text, 'base64')]))
-    this.#lookup = createSecretKey(ring.lookup, 'base64')
+    this.#lookup = new KeyedHash(Buffer.from(ring.lookup, 'base64'))
   }
 
   /** `context` is authenticated with the ciphertext: a value moved to another row does not open. */
@@ -53,7 +54,7 @@ export class Vault {
 
   /** HMAC-SHA-256 under the look-up key; `kind` keeps hashes of different things apart. */
   lookupKey(kind: string, value: string): Buffer {
-    return createHmac('sha256', this.#lookup).update(kind).update('\u001f').update(value).digest()
+    return this.#lookup.digest(`${kind}\u001f${value}`)
   }
 
   #key(id: string): KeyObject {

@@ -107,13 +107,18 @@ const touchedActivities = (touched: string) => sql`
   join activity a on a.identity_id = t.identity_id
     and a.at >= t.day::timestamp at time zone 'UTC' and a.at < (t.day + 1)::timestamp at time zone 'UTC'`
 
+/** Imports that touch people of one bucket take turns. Few enough for the table of locks, enough to leave others alone. */
+const LOCK_BUCKETS = 256
+
 /**
  * Two imports that touch the same person-day each see their own rows only until the other has committed: the second
- * waits here, after its rows are in, and its next statement sees both.
+ * waits here, after its rows are in, and its next statement sees both. Locks on the identities' rows would say the same
+ * and write every one of them.
  */
 const lockTouched = (tx: Connection, touched: string) =>
   sql`
-    select from identity where id in (select identity_id from ${sql.raw(touched)}) order by id for no key update`.execute(
+    select pg_advisory_xact_lock(hashtext('recompute person-days'), bucket)
+    from (select distinct (identity_id % ${LOCK_BUCKETS}::int)::int as bucket from ${sql.raw(touched)} order by 1 offset 0) b`.execute(
     tx,
   )
 
@@ -132,14 +137,20 @@ export async function recomputeRollups(
     where indicator_day.identity_id = t.identity_id and indicator_day.day = t.day
       and indicator_day.indicator_id = any (${indicators.map(rollupKey)}::text[])`.execute(tx)
   if (indicators.length === 0) return
-  const hits = indicators.map((indicator) => sql`(${rollupKey(indicator)}::text, (${compilePredicate(indicator)}))`)
+  // Not a list of VALUES: its expressions are made ready anew for every activity, which costs ten times the comparison.
+  const hits = indicators.map(
+    (indicator) => sql`case when ${compilePredicate(indicator)} then ${rollupKey(indicator)}::text end`,
+  )
   await sql`
     insert into indicator_day (identity_id, day, indicator_id, count, objects, items, bytes, amount, first_at, last_at)
-    select a.identity_id, t.day, hit.indicator_id, count(*), count(distinct a.object_key),
-           sum(coalesce(a.item_count, 1)), coalesce(sum(a.size_bytes), 0), max(a.amount), min(a.at), max(a.at)
-    from ${touchedActivities(touched)}
-    cross join lateral (values ${sql.join(hits)}) as hit (indicator_id, hit)
-    where hit.hit and ${COUNTS}
+    select identity_id, day, indicator_id, count(*), count(distinct object_key), sum(items), sum(bytes), max(amount),
+           min(at), max(at)
+    from (
+      select a.identity_id, t.day, unnest(array_remove(array[${sql.join(hits)}], null)) as indicator_id, a.object_key,
+             coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at
+      from ${touchedActivities(touched)}
+      where ${COUNTS}
+    ) hit
     group by 1, 2, 3
     order by 1, 2, 3`.execute(tx)
 }
@@ -154,10 +165,19 @@ const DIMENSIONS = sql`lateral (values ('any', ''), ('container', a.container_id
 export async function recomputeSeen(tx: Connection, touched: string): Promise<void> {
   await lockTouched(tx, touched)
   await sql`
+    with met as materialized (
+      select a.identity_id, a.container_id, a.origin_network, a.origin_country, min(a.at) as at
+      from ${touchedActivities(touched)} where ${COUNTS}
+      group by 1, 2, 3, 4
+    )
     insert into identity_seen (identity_id, dimension, value, first_at)
-    select a.identity_id, met.dimension, met.value, min(a.at)
-    from ${touchedActivities(touched)} cross join ${DIMENSIONS}
-    where met.value is not null and ${COUNTS}
+    select identity_id, dimension, value, min(at)
+    from (
+      select identity_id, 'any' as dimension, '' as value, at from met
+      union all select identity_id, 'container', container_id::text, at from met where container_id is not null
+      union all select identity_id, 'network', origin_network::text, at from met where origin_network is not null
+      union all select identity_id, 'country', origin_country, at from met where origin_country is not null
+    ) each_met
     group by 1, 2, 3
     order by 1, 2, 3
     on conflict (identity_id, dimension, value) do update set first_at = least(identity_seen.first_at, excluded.first_at)

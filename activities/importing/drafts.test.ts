@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Page } from '../../connectors/connector.ts'
-import { type ChunkDraft, cutIntoChunks } from './drafts.ts'
+import { type ChunkEnd, cutIntoChunks } from './drafts.ts'
 
 const page = (number: number, records: number, more: Partial<Page> = {}): Page => ({
   origin: `page ${number}`,
@@ -10,21 +10,23 @@ const page = (number: number, records: number, more: Partial<Page> = {}): Page =
 })
 
 async function cut(pages: AsyncIterable<Page>, options: { position?: object; skip?: number } = {}) {
-  const drafts: ChunkDraft[] = []
+  const drafts: (ChunkEnd & { records: unknown[] })[] = []
+  let records: unknown[] = []
   let fault: unknown
   try {
     const { position = null, skip = 0 } = options
-    for await (const draft of cutIntoChunks(pages, { position: position as never, skip, chunkRecords: 4 })) {
-      drafts.push(structuredClone(draft))
+    for await (const part of cutIntoChunks(pages, { position: position as never, skip, chunkRecords: 4 })) {
+      if (part.type === 'part') records.push(...part.records.map(({ record }) => record))
+      else {
+        expect(part.received).toBe(records.length)
+        drafts.push(structuredClone({ ...part, records }))
+        records = []
+      }
     }
   } catch (error) {
     fault = error
   }
-  const brief = drafts.map(({ records, position, skip }) => [
-    records.map(({ record }) => record.record),
-    position,
-    skip,
-  ])
+  const brief = drafts.map(({ records, position, skip }) => [records, position, skip])
   return { brief, fault }
 }
 

@@ -35,7 +35,7 @@ export async function mergeChunk(
     const { vault, importId, connectorId } = context
     if (!(await lockForChunk(tx, importId, number))) return
     await lockDecisions(tx, chunk.facts.length > 0 ? 'facts' : 'activities')
-    const textsId = chunk.texts.length > 0 ? await storeTexts(tx, vault, chunk.texts) : null
+    const textsId = chunk.texts !== null ? await storeTexts(tx, vault, chunk.texts) : null
     const storedActivities = chunk.activities > 0 ? await mergeActivities(tx, { connectorId, importId, textsId }) : 0
     const facts = await storeFacts(tx, vault, { importId, touched: TOUCHED }, chunk.facts)
     if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
@@ -49,7 +49,7 @@ export async function mergeChunk(
       connectorId,
       number,
       counts: {
-        received: chunk.draft.records.length,
+        received: chunk.received,
         stored: storedActivities + facts.stored,
         duplicate: chunk.activities - storedActivities + facts.duplicate,
         quarantined: chunk.quarantined.length,
@@ -57,11 +57,11 @@ export async function mergeChunk(
       },
       zoneAssumed: chunk.zoneAssumed,
       textsId,
-      sources: chunk.draft.sources,
-      position: chunk.draft.position,
-      skip: chunk.draft.skip,
+      sources: chunk.sources,
+      position: chunk.position,
+      skip: chunk.skip,
       movesConnector: context.movesConnector,
-      seen: chunk.draft.seen,
+      seen: chunk.seen,
     })
     await requestEvaluations(tx, [...(await touchedIdentities(tx)), ...facts.touchedIdentities])
   })

@@ -1,29 +1,30 @@
 import type { ConnectorDefinition } from '../../connectors/connector.ts'
 import type { OriginLookup } from '../../connectors/origin.ts'
-import { type StagedActivity, stagingLine } from '../../db/activities.ts'
-import type { QuarantinedDraft, RecordText } from '../../db/chunks.ts'
+import { stagingLine } from '../../db/activities.ts'
+import type { QuarantinedDraft } from '../../db/chunks.ts'
 import type { Database } from '../../db/connection.ts'
 import { type ContainerCache, resolveContainers } from '../../db/containers.ts'
 import type { ResolvedFact } from '../../db/facts.ts'
-import { type IdentityCache, identifierText, resolveIdentities } from '../../db/people.ts'
+import type { ImportSession } from '../../db/import-session.ts'
+import { type AccountIds, type IdentityCache, identifierText, resolveIdentities } from '../../db/people.ts'
 import type { subjectHasher } from '../../db/subject-keys.ts'
+import { TextsPacker } from '../../db/texts.ts'
 import type { Vault } from '../../db/vault.ts'
 import { type Activity, activitiesOf, type Fact, type Identifier, type Mapped } from '../../domain/signal.ts'
-import type { ChunkDraft, DraftRecord } from './drafts.ts'
+import type { ChunkEnd, ChunkPart } from './drafts.ts'
 
-/** A chunk whose records are mapped and whose names are resolved: nothing but SQL is left to do. */
-export interface PreparedChunk {
-  draft: ChunkDraft
-  /** Lines for staging. */
-  lines: string[]
-  /** Records that became activities; one of a finding may have several lines. */
+/** A chunk whose activities are staged and whose texts are packed: nothing but SQL is left to do. */
+export interface PreparedChunk extends Omit<ChunkEnd, 'type'> {
+  /** Records that became activities; one of a finding may have several lines in staging. */
   activities: number
-  days: Set<string>
-  facts: ResolvedFact[]
-  quarantined: QuarantinedDraft[]
+  /** UTC days, `YYYY-MM-DD`. */
+  days: ReadonlySet<string>
+  facts: readonly ResolvedFact[]
+  quarantined: readonly QuarantinedDraft[]
   ignored: number
   zoneAssumed: number
-  texts: RecordText[]
+  /** See `TextsPacker`; null when there are none. */
+  texts: Buffer | null
 }
 
 export interface PrepareContext {
@@ -34,12 +35,9 @@ export interface PrepareContext {
   config: unknown
   origin: OriginLookup
   identities: IdentityCache
+  accounts: AccountIds
   containers: ContainerCache
   hashSubject: ReturnType<typeof subjectHasher>
-}
-
-function mapRecord({ definition, config }: PrepareContext, { record }: DraftRecord): Mapped {
-  return record.unreadable ?? mapOrReject(() => definition.map(record.record, config))
 }
 
 /** One record that the mapping did not foresee must not cost the others: it goes where a person can look at it. */
@@ -51,83 +49,136 @@ export function mapOrReject(map: () => Mapped): Mapped {
   }
 }
 
-/** Maps every record and resolves accounts and containers set-based. */
-export async function prepareChunk(context: PrepareContext, draft: ChunkDraft): Promise<PreparedChunk> {
-  const prepared: PreparedChunk = {
-    draft,
-    lines: [],
-    activities: 0,
-    days: new Set(),
-    facts: [],
-    quarantined: [],
-    ignored: 0,
-    zoneAssumed: 0,
-    texts: [],
+const DAY_MS = 86_400_000
+
+/**
+ * A chunk while it is read: every part is mapped, its accounts and containers are resolved set-based, and it goes into
+ * staging and the packed texts at once. What it keeps of a record is what no table has yet: facts and quarantined rows.
+ */
+export class ChunkInMaking {
+  readonly #context: PrepareContext
+  readonly #session: ImportSession
+  readonly #texts = new TextsPacker()
+  readonly #days = new Set<number>()
+  readonly #facts: { fact: Fact; line: number }[] = []
+  readonly #quarantined: QuarantinedDraft[] = []
+  #activities = 0
+  #ignored = 0
+  #zoneAssumed = 0
+
+  private constructor(context: PrepareContext, session: ImportSession) {
+    this.#context = context
+    this.#session = session
   }
-  const activities: { activity: Activity; ordinal: number; source: number }[] = []
-  const facts: { fact: Fact; line: number }[] = []
-  for (const drafted of draft.records) {
-    const mapped = mapRecord(context, drafted)
-    if (mapped.type === 'activity' || mapped.type === 'finding') {
-      const found = mapped.type === 'finding' ? activitiesOf(mapped) : [mapped]
-      for (const activity of found) {
-        activities.push({ activity, ordinal: prepared.texts.length, source: drafted.source })
+
+  static async begin(context: PrepareContext, session: ImportSession): Promise<ChunkInMaking> {
+    await session.clear()
+    return new ChunkInMaking(context, session)
+  }
+
+  async add({ records, origin, source }: ChunkPart): Promise<void> {
+    const { definition, config } = this.#context
+    const mapped: { activity: Activity; ordinal: number }[] = []
+    for (const record of records) {
+      const signal = record.unreadable ?? mapOrReject(() => definition.map(record.record, config))
+      switch (signal.type) {
+        case 'activity':
+          mapped.push({ activity: signal, ordinal: this.#keep(signal) })
+          break
+        case 'finding': {
+          const found = activitiesOf(signal)
+          const ordinal = this.#keep(found[0] as Activity)
+          for (const activity of found) mapped.push({ activity, ordinal })
+          break
+        }
+        case 'fact':
+          this.#facts.push({ fact: signal, line: record.line })
+          if (signal.zoneAssumed) this.#zoneAssumed += 1
+          break
+        case 'rejected':
+          this.#quarantined.push({
+            line: record.line,
+            rejected: signal,
+            textsIndex: this.#texts.add({ origin, raw: record.record }),
+          })
+          break
+        default:
+          this.#ignored += 1
       }
-      prepared.activities += 1
-      prepared.texts.push(textOf(found[0] as Activity))
-      if (found[0]?.zoneAssumed) prepared.zoneAssumed += 1
-    } else if (mapped.type === 'fact') {
-      facts.push({ fact: mapped, line: drafted.record.line })
-      if (mapped.zoneAssumed) prepared.zoneAssumed += 1
-    } else if (mapped.type === 'rejected') {
-      prepared.quarantined.push({ line: drafted.record.line, rejected: mapped, textsIndex: prepared.texts.length })
-      prepared.texts.push({ origin: drafted.origin, raw: drafted.record.record })
-    } else {
-      prepared.ignored += 1
     }
+    await this.#stage(mapped, source)
+    await this.#texts.settled()
   }
 
-  await resolveIdentities(context.db, context.vault, accountsOf(activities, facts), context.identities)
-  const containerNames = activities.flatMap(({ activity }) => activity.container ?? [])
-  await resolveContainers(context.db, context.vault, context.connectorId, containerNames, context.containers)
-
-  const idOf = (identifier: Identifier): number => context.identities.get(identifierText(identifier)) as number
-  for (const { activity, ordinal, source } of activities) {
-    const staged: StagedActivity = {
-      activity,
-      ordinal,
-      identityId: idOf(activity.actor),
-      sourceIndex: source,
-      containerId: activity.container === undefined ? null : (context.containers.get(activity.container) ?? null),
-      origin: context.origin(activity.originIp),
-      ...(activity.subject === undefined ? {} : { subject: context.hashSubject(activity.subject) }),
-    }
-    prepared.lines.push(stagingLine(context.vault, context.connectorId, staged))
-    prepared.days.add(activity.at.toISOString().slice(0, 10))
+  /** Notes an activity's record and keeps its texts; returns the index of these. */
+  #keep(activity: Activity): number {
+    this.#activities += 1
+    if (activity.zoneAssumed) this.#zoneAssumed += 1
+    const { container, object, userAgent, raw } = activity
+    return this.#texts.add({ container, object, userAgent, raw })
   }
-  prepared.facts = facts.map(({ fact, line }) => ({
-    fact,
-    line,
-    identityId: idOf(fact.person),
-    aliasIds: (fact.aliases ?? []).map(idOf),
-  }))
-  return prepared
-}
 
-const textOf = (activity: Activity): RecordText => ({
-  ...(activity.container === undefined ? {} : { container: activity.container }),
-  ...(activity.object === undefined ? {} : { object: activity.object }),
-  ...(activity.userAgent === undefined ? {} : { userAgent: activity.userAgent }),
-  ...(activity.raw === undefined ? {} : { raw: activity.raw }),
-})
+  async #stage(mapped: readonly { activity: Activity; ordinal: number }[], source: number): Promise<void> {
+    if (mapped.length === 0) return
+    const { vault, connectorId, containers, origin, hashSubject } = this.#context
+    await this.#resolve(mapped.map(({ activity }) => activity))
+    let lines = ''
+    for (const { activity, ordinal } of mapped) {
+      this.#days.add(Math.floor(activity.at.getTime() / DAY_MS))
+      lines += stagingLine(vault, connectorId, {
+        activity,
+        ordinal,
+        identityId: this.#idOf(activity.actor),
+        sourceIndex: source,
+        containerId: activity.container === undefined ? null : (containers.get(activity.container) ?? null),
+        origin: origin(activity.originIp),
+        ...(activity.subject === undefined ? {} : { subject: hashSubject(activity.subject) }),
+      })
+    }
+    await this.#session.append(lines)
+  }
 
-function* accountsOf(
-  activities: readonly { activity: Activity }[],
-  facts: readonly { fact: Fact }[],
-): Generator<Identifier> {
-  for (const { activity } of activities) yield activity.actor
-  for (const { fact } of facts) {
-    yield fact.person
-    yield* fact.aliases ?? []
+  async #resolve(activities: readonly Activity[]): Promise<void> {
+    const { db, vault, connectorId, containers } = this.#context
+    await this.#resolveAccounts(activities.map(({ actor }) => actor))
+    const names = new Set<string>()
+    for (const { container } of activities)
+      if (container !== undefined && !containers.has(container)) names.add(container)
+    await resolveContainers(db, vault, connectorId, names, containers)
+  }
+
+  async #resolveAccounts(identifiers: readonly Identifier[]): Promise<void> {
+    const { db, vault, identities, accounts } = this.#context
+    const unknown = identifiers.filter((identifier) => accounts.get(identifier) === undefined)
+    if (unknown.length === 0) return
+    await resolveIdentities(db, vault, unknown, identities)
+    for (const identifier of unknown) accounts.take(identifier, identities)
+  }
+
+  #idOf(identifier: Identifier): number {
+    const { accounts, identities } = this.#context
+    return accounts.get(identifier) ?? (identities.get(identifierText(identifier)) as number)
+  }
+
+  /** Ends the chunk: all of it is staged and packed when this returns. */
+  async close({ type: _, ...end }: ChunkEnd): Promise<PreparedChunk> {
+    const accountsOfFacts = this.#facts.flatMap(({ fact }) => [fact.person, ...(fact.aliases ?? [])])
+    await this.#resolveAccounts(accountsOfFacts)
+    await this.#session.staged()
+    return {
+      ...end,
+      activities: this.#activities,
+      days: new Set([...this.#days].map((day) => new Date(day * DAY_MS).toISOString().slice(0, 10))),
+      facts: this.#facts.map(({ fact, line }) => ({
+        fact,
+        line,
+        identityId: this.#idOf(fact.person),
+        aliasIds: (fact.aliases ?? []).map((alias) => this.#idOf(alias)),
+      })),
+      quarantined: this.#quarantined,
+      ignored: this.#ignored,
+      zoneAssumed: this.#zoneAssumed,
+      texts: await this.#texts.finish(),
+    }
   }
 }

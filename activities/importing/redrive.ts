@@ -1,6 +1,6 @@
 import type { Page, Position, SourceRecord } from '../../connectors/connector.ts'
-import { readTexts } from '../../db/chunks.ts'
 import type { Connection } from '../../db/connection.ts'
+import { readTexts } from '../../db/texts.ts'
 import type { Vault } from '../../db/vault.ts'
 
 /** Quarantined rows of a re-drive as one page: each record as the source sent it, for the mapping as it is now. */

@@ -6,6 +6,7 @@ import { createReadStream } from 'node:fs'
 import { pino } from 'pino'
 import type { Deps } from '../../activities/deps.ts'
 import { runImport } from '../../activities/imports.ts'
+import { AccessBook } from '../../connectors/access.ts'
 import { openOriginLookup } from '../../connectors/origin.ts'
 import { createDatabase, createPool } from '../../db/connection.ts'
 import { openFileImport } from '../../db/imports.ts'
@@ -44,6 +45,7 @@ const deps: Deps = {
   // An import speaks to its own workflow by heartbeats alone.
   temporal: undefined as never,
   origin: await openOriginLookup(),
+  access: new AccessBook(),
   log: pino({ level: 'silent' }),
   publicUrl: 'http://bench.invalid',
   version: '0.0.0',

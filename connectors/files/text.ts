@@ -6,7 +6,7 @@ export type Encoding = (typeof ENCODINGS)[number]
 
 /** Bytes looked at to tell the encoding; a file that turns out otherwise later has its bad rows rejected. */
 const PROBE_BYTES = 256 * 1024
-/** Smaller pieces are put together: every piece costs a look at the row that the last one left unfinished. */
+/** Smaller pieces are put together, larger ones parted: every piece costs a look at the row that the last one left unfinished. */
 const PIECE_BYTES = 256 * 1024
 
 /**
@@ -35,10 +35,15 @@ async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ byte
     held.push(piece)
     size += piece.length
     if (size < wanted) continue
-    yield { bytes: joined(held), last: false }
-    held = []
-    size = 0
-    wanted = PIECE_BYTES
+    // No larger ones either: what a piece becomes lives until the next, and should die young.
+    const bytes = joined(held)
+    let from = 0
+    for (; bytes.length - from >= wanted; wanted = PIECE_BYTES) {
+      yield { bytes: bytes.subarray(from, from + wanted), last: false }
+      from += wanted
+    }
+    held = [bytes.subarray(from)]
+    size = bytes.length - from
   }
   yield { bytes: joined(held), last: true }
 }

@@ -10,6 +10,7 @@ import * as alertWaitingSince from './20261124_1525_add_alert_waiting_since.ts'
 import * as microsoftUploads from './20261124_1535_add_microsoft_uploads.ts'
 import * as backfill from './20261124_1600_create_backfill.ts'
 import * as everybodyDue from './20261124_1630_add_everybody_due.ts'
+import * as supersededActivity from './20261124_1720_index_superseded_activity.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -24,4 +25,5 @@ export const migrations: Record<string, Migration> = {
   '20261124_1535_add_microsoft_uploads': microsoftUploads,
   '20261124_1600_create_backfill': backfill,
   '20261124_1630_add_everybody_due': everybodyDue,
+  '20261124_1720_index_superseded_activity': supersededActivity,
 }
