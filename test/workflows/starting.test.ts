@@ -10,6 +10,8 @@ const ID = '01a20e4a-b9f9-7108-96c6-822111b134e7'
 const starts = {
   setupStart: starting.setupStart({ setupId: ID, connectorId: ID, kind: 'hr' }),
   importStart: starting.importStart({ connectorId: ID, importId: ID, run: ID, kind: 'hr', why: 'upload' }),
+  uploadRunStart: starting.uploadRunStart(ID, ID),
+  backfillStart: starting.backfillStart({ backfillId: ID, connectorId: ID, kind: 'hr' }),
   prerequisiteStart: starting.prerequisiteStart(ID, 'hr'),
   evaluationStart: starting.evaluationStart(ID),
   triageStart: starting.triageStart(ID),
