@@ -3,3 +3,4 @@
 export { amazonS3 } from './amazon-s3.ts'
 export { box } from './box.ts'
 export { dropbox } from './dropbox.ts'
+export { googleDrive } from './google-drive.ts'
