@@ -19,23 +19,26 @@ export interface StagedActivity {
   subject?: SubjectKeys
 }
 
-/** PostgreSQL reads a uuid without its hyphens too. */
-const UUID_BYTES = 16
-const asUuid = (hash: Buffer): string => hash.toString('hex', 0, UUID_BYTES)
+/** Half of a keyed hash; PostgreSQL reads a uuid without its hyphens too. */
+const UUID_DIGITS = 32
+const asUuid = (hex: string): string => hex.slice(0, UUID_DIGITS)
 
 /** The dedupe key of a source's event: half of the keyed hash of connector and source id. */
 export const sourceKey = (vault: Vault, connectorId: string, sourceId: string): string =>
-  asUuid(vault.lookupKey(`source/${connectorId}`, sourceId))
+  asUuid(vault.lookupHex(`source/${connectorId}`, sourceId))
 
 /** The dedupe key of a fact's whole content. */
-export const contentKey = (vault: Vault, content: string): string => asUuid(vault.lookupKey('fact', content))
+export const contentKey = (vault: Vault, content: string): string => {
+  const hex = asUuid(vault.lookupHex('fact', content))
+  // Compared with what the database returns, which has hyphens.
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
 
 /** 64 bits by which one object is told from another without its name. */
-export const objectKey = (vault: Vault, container: string | undefined, object: string): string =>
-  vault
-    .lookupKey('object', `${container ?? ''}\u001f${object}`)
-    .readBigInt64BE(0)
-    .toString()
+export const objectKey = (vault: Vault, container: string | undefined, object: string): string => {
+  const digits = vault.lookupHex('object', `${container ?? ''}\u001f${object}`).slice(0, 16)
+  return BigInt.asIntN(64, BigInt(`0x${digits}`)).toString()
+}
 
 const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
 

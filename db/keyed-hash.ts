@@ -24,9 +24,14 @@ export class KeyedHash {
   }
 
   digest(text: string): Buffer {
-    if (text.length > MAX_TEXT_UNITS) return createHmac('sha256', this.#key).update(text).digest()
+    return Buffer.from(this.hex(text), 'hex')
+  }
+
+  /** The digest as lower-case hex: no buffer is made for it, and millions of them would be what the collector works on. */
+  hex(text: string): string {
+    if (text.length > MAX_TEXT_UNITS) return createHmac('sha256', this.#key).update(text).digest('hex')
     const length = this.#inner.write(text, BLOCK_BYTES, 'utf8')
-    hash('sha256', this.#inner.subarray(0, BLOCK_BYTES + length), 'buffer').copy(this.#outer, BLOCK_BYTES)
-    return hash('sha256', this.#outer, 'buffer')
+    this.#outer.write(hash('sha256', this.#inner.subarray(0, BLOCK_BYTES + length), 'hex'), BLOCK_BYTES, 'hex')
+    return hash('sha256', this.#outer, 'hex')
   }
 }

@@ -57,6 +57,11 @@ export class Vault {
     return this.#lookup.digest(`${kind}\u001f${value}`)
   }
 
+  /** `lookupKey` as lower-case hex, for those that are made by the million. */
+  lookupHex(kind: string, value: string): string {
+    return this.#lookup.hex(`${kind}\u001f${value}`)
+  }
+
   #key(id: string): KeyObject {
     const found = this.#keys.get(id)
     if (!found) {

@@ -16,7 +16,7 @@ export interface Importing extends AsyncDisposable {
   t: TestDatabase
   deps: Deps
   /** Imports a file to its end, as the activity of `importRun` does. */
-  send(connectorId: string, content: string): Promise<ImportBalance>
+  send(connectorId: string, content: string | Uint8Array): Promise<ImportBalance>
   /** Looks at everybody, as of now unless told. */
   evaluate(policyId: string, asOf?: Date): ReturnType<ReturnType<typeof evaluatePolicy>>
 }
