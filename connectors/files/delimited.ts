@@ -51,11 +51,17 @@ async function firstLine(pieces: AsyncGenerator<string>): Promise<{ start: strin
     const next = await pieces.next()
     if (next.done) ended = true
     else start += next.value
-    if (/\S[^\r\n]*[\r\n]/.test(start) || start.length > MAX_ROW_CHARACTERS) break
+    if (holdsLine(start) || start.length > MAX_ROW_CHARACTERS) break
   }
   if (start.trim() === '')
     throw new AppError('file_empty', 'the file is empty', { fix: 'Export the file again, with its header line.' })
   return { start, ended }
+}
+
+/** True when a line that is not blank ends in the text. In two steps: one expression would begin anew at every letter. */
+function holdsLine(text: string): boolean {
+  const from = text.search(/\S/)
+  return from !== -1 && /[\r\n]/.test(text.slice(from))
 }
 
 /** The candidate that occurs most often outside quotes in the first line. */

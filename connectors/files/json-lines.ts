@@ -26,7 +26,7 @@ export async function readJsonLines(
     const next = await pieces.next()
     if (next.done) break
     start += next.value
-    if (/\S/.test(start)) break
+    if (/\S/.test(start) || start.length > MAX_ROW_CHARACTERS) break
   }
   if (!/\S/.test(start)) throw new AppError('file_empty', 'the file is empty', { fix: 'Export the file again.' })
   return new Batches(runs(start, pieces))
