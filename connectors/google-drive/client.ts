@@ -98,7 +98,7 @@ const FIXES: Fixes = {
     'Enable the Admin SDK API in the project of the service account, and give the admin the privilege to see reports.',
 }
 
-/** https://developers.google.com/identity/protocols/oauth2/service-account (read 2026-11-24) */
+/** https://developers.google.com/identity/protocols/oauth2/service-account */
 const explainSignIn: Explain = (body, answer) => {
   const explained = explainGrant(body, answer)
   const notDelegated = explained?.reason === 'unauthorized_client' || explained?.reason === 'access_denied'
@@ -108,7 +108,7 @@ const explainSignIn: Explain = (body, answer) => {
 /** Reasons of a 403 that mean "later"; any other means that somebody has to grant something. */
 const QUOTA_REASONS = new Set(['rateLimitExceeded', 'userRateLimitExceeded', 'quotaExceeded', 'dailyLimitExceeded'])
 
-/** https://developers.google.com/workspace/admin/reports/v1/limits (read 2026-11-24) */
+/** https://developers.google.com/workspace/admin/reports/v1/limits */
 const explain: Explain = (body, { status }) => {
   const error = object(object(body)['error'])
   const reason = text(object(list(error['errors'])[0])['reason']) ?? text(error['status'])

@@ -7,7 +7,7 @@ import { domainOf, isInternal } from './domains.ts'
 import { parametersOf } from './parameters.ts'
 import { isSharing, reachOf, sharingVerb } from './sharing.ts'
 
-/** Event names to verbs; what is not listed is kept as `other`. https://developers.google.com/workspace/admin/reports/v1/appendix/activity/drive (read 2026-11-24) */
+/** Event names to verbs; what is not listed is kept as `other`. https://developers.google.com/workspace/admin/reports/v1/appendix/activity/drive */
 const VERBS: Record<string, Verb> = {
   view: 'view',
   access_item_content: 'view',
