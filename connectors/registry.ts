@@ -10,4 +10,5 @@ export { healthcare } from './healthcare/connector.ts'
 
 export { hr } from './hr/connector.ts'
 export { insiderRiskIndicators } from './insider-risk-indicators/connector.ts'
+export { microsoftGraphAlerts } from './microsoft-graph-alerts/connector.ts'
 export { physicalBadging } from './physical-badging/connector.ts'

@@ -138,13 +138,27 @@ function requestOf(url: URL, asked: Call, headers: Record<string, string>): Requ
   }
 }
 
-/** Throws source_refused for a link that leads away: the credential belongs to the configured host alone. */
 function addressOf(base: string, { doing, to, query = {} }: Call): URL {
   const home = new URL(base)
   const absolute = /^[a-z][a-z0-9+.-]*:|^\/\//i.test(to)
+  const url = new URL(
+    linkWithin(base, absolute ? to : `${home.href.replace(/\/$/, '')}/${to.replace(/^\//, '')}`, doing),
+  )
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) url.searchParams.set(name, String(value))
+  }
+  return url
+}
+
+/**
+ * A link out of an answer as an absolute address. Throws source_refused for one that leads away: the credential belongs
+ * to the configured host alone. Whoever keeps a link checks it first, or a foreign one would be met again for ever.
+ */
+export function linkWithin(base: string, link: string, doing: string): string {
+  const home = new URL(base)
   let url: URL
   try {
-    url = absolute ? new URL(to, home) : new URL(`${home.href.replace(/\/$/, '')}/${to.replace(/^\//, '')}`)
+    url = new URL(link, home)
   } catch {
     throw new AppError('source_refused', `${doing} failed: the source names a next page that is no address`)
   }
@@ -153,8 +167,5 @@ function addressOf(base: string, { doing, to, query = {} }: Call): URL {
       fix: 'If the source is served from several hosts, set the address that its links lead to.',
     })
   }
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) url.searchParams.set(name, String(value))
-  }
-  return url
+  return url.href
 }

@@ -1,0 +1,41 @@
+import { defineConnector, type Prerequisite } from '../connector.ts'
+import { judged } from '../judged.ts'
+import { openAlerts } from './client.ts'
+import { config, type GraphAlertsConfig } from './config.ts'
+import { map } from './map.ts'
+import { OVERLAP_SECONDS, read, readRange, SWEEP_EVERY_SECONDS, SWEEP_REACH_SECONDS } from './read.ts'
+
+const prerequisites: Prerequisite<GraphAlertsConfig>[] = [
+  {
+    id: 'alerts-readable',
+    title: 'The app may read security alerts',
+    anchor: 'permission',
+    when: 'before',
+    check: (input) =>
+      judged(async () => {
+        const { alerts } = await openAlerts(input).probe()
+        const found = alerts.length > 0 ? 'The newest alert was read.' : 'Alerts may be read; the tenant has none.'
+        return { state: 'met', code: alerts.length > 0 ? 'read' : 'read_none', detail: found }
+      }),
+  },
+]
+
+export const microsoftGraphAlerts = defineConnector({
+  id: 'microsoft-graph-alerts',
+  title: 'Microsoft security alerts',
+  says: 'Alerts of Defender for Endpoint, Identity, Cloud Apps and Office 365, of Purview data loss prevention and of Entra ID Protection, as they change.',
+  delivery: 'pull',
+  yields: { activities: true, facts: [] },
+  guide: 'docs/guides/microsoft-graph-alerts.md',
+  config,
+  everySeconds: 300,
+  prerequisites,
+  read,
+  pull: {
+    limit: { requests: 150, perSeconds: 60 },
+    overlapSeconds: OVERLAP_SECONDS,
+    sweep: { everySeconds: SWEEP_EVERY_SECONDS, reachSeconds: SWEEP_REACH_SECONDS },
+  },
+  history: { reachDays: null, pieceHours: 24, readRange },
+  map,
+})

@@ -1,0 +1,146 @@
+import type { Answer, Fault } from './faults.ts'
+import { Timeline } from './vendor/timeline.ts'
+import { json, TokenOffice } from './vendor/tokens.ts'
+import { startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
+
+export const GRAPH_APP = {
+  tenantId: '00000000-0000-4000-8000-0000000000aa',
+  clientId: '00000000-0000-4000-8000-0000000000bb',
+  clientSecret: 'sandbox-client-secret',
+}
+
+type Json = Record<string, any>
+
+/** Values that came after the API's first version: hidden from clients that do not ask for them. */
+const LATER_SOURCES = new Set(['microsoftDefenderForCloud', 'microsoftSentinel', 'microsoftInsiderRiskManagement'])
+const FIELDS = new Set(['createdDateTime', 'lastUpdateDateTime'])
+
+export interface GraphOptions extends VendorOptions {
+  /** Default an hour. */
+  tokenSeconds?: number
+  /** Alerts of one page at most, whatever the client asks for. */
+  pageAlerts?: number
+}
+
+export interface Graph extends Vendor {
+  tokens: TokenOffice
+  /** Versions of alerts by their last update; listed is the newest of each alert that is readable. */
+  alerts: Timeline<Json>
+  add(alert: Json, availableAt?: Date): void
+  /** False: the app has no role that allows it to read alerts. */
+  permitted: boolean
+  /** What a sign-in is refused with, as Entra words it: 7000222. */
+  refusesSignInWith: number | null
+}
+
+/**
+ * Security alerts of Microsoft Graph at the socket, with the sign-in of Entra beside them: an alert is listed as its newest
+ * version, newest first. Source: https://learn.microsoft.com/graph/api/security-list-alerts_v2
+ */
+export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<Graph> {
+  const { tokenSeconds = 3600, pageAlerts = 500 } = options
+  const vendor = await startVendor(
+    {
+      operation: (method, path) => OPERATIONS[`${method} ${path}`] ?? 'unknown',
+      async handle(request, operation) {
+        if (operation === 'token') {
+          const code = graph.refusesSignInWith
+          if (code !== null) return entraError(code)
+          const answer = await tokens.answer(request.body, request.headers)
+          return answer.status === 200 ? answer : entraError(7000215)
+        }
+        if (operation === 'unknown') return worded({ code: 'ResourceNotFound', status: 404 })
+        if (tokens.verdict(request.headers) !== 'valid') {
+          return worded({ code: 'InvalidAuthenticationToken', status: 401 })
+        }
+        return graph.permitted ? list(request) : worded({ code: 'Forbidden', status: 403 })
+      },
+      wordFault: worded,
+      stage: (events) => {
+        for (const event of events) {
+          const { availableAt, ...alert } = event as Json
+          graph.add(alert, availableAt === undefined ? undefined : new Date(availableAt))
+        }
+      },
+    },
+    options,
+  )
+  const tokens = new TokenOffice({
+    clock: vendor.clock,
+    lifetimeSeconds: tokenSeconds,
+    more: { token_type: 'Bearer', ext_expires_in: tokenSeconds },
+    grants: (form) =>
+      form.get('grant_type') === 'client_credentials' &&
+      form.get('client_id') === GRAPH_APP.clientId &&
+      form.get('client_secret') === GRAPH_APP.clientSecret &&
+      form.get('scope') === `${vendor.url}/.default`,
+  })
+  const alerts = new Timeline<Json>(vendor.clock)
+
+  function list({ query, headers }: VendorRequestIn): Answer {
+    const holds = conditionOf(query.get('$filter'))
+    if (!holds || query.has('$orderby')) return worded({ code: 'BadRequest', status: 400 })
+    const newest = new Map(alerts.byTime().map(({ record }) => [record['id'] as string, record]))
+    const found = [...newest.values()].reverse().filter(holds)
+    const skip = Number(query.get('$skip') ?? 0)
+    const handed = found.slice(skip, skip + Math.min(pageAlerts, Number(query.get('$top') ?? 100)))
+    const next = new URL('/v1.0/security/alerts_v2', vendor.url)
+    for (const [name, value] of query) next.searchParams.set(name, value)
+    next.searchParams.set('$skip', String(skip + handed.length))
+    const shown = headers['prefer']?.includes('include-unknown-enum-members') ? handed : handed.map(hidden)
+    return json(200, {
+      '@odata.context': `${vendor.url}/v1.0/$metadata#security/alerts_v2`,
+      ...(skip + handed.length < found.length ? { '@odata.nextLink': next.href } : {}),
+      value: shown,
+    })
+  }
+
+  const graph: Graph = Object.assign(vendor, {
+    tokens,
+    alerts,
+    permitted: true,
+    refusesSignInWith: null,
+    add(alert: Json, availableAt?: Date) {
+      const at = new Date(alert['lastUpdateDateTime'])
+      if (Number.isNaN(at.getTime())) throw new RangeError('an alert needs lastUpdateDateTime')
+      alerts.add(alert, at, availableAt ? { availableAt } : {})
+    },
+  })
+  return graph
+}
+
+const OPERATIONS: Record<string, string> = {
+  [`POST /${GRAPH_APP.tenantId}/oauth2/v2.0/token`]: 'token',
+  'GET /v1.0/security/alerts_v2': 'alerts',
+}
+
+/** `field ge time and field lt time`; null for what is no such filter. */
+function conditionOf(filter: string | null): ((alert: Json) => boolean) | null {
+  const terms = (filter ?? '').split(' and ').filter(Boolean)
+  const parsed = terms.map((term) => /^(\w+) (ge|gt|le|lt) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z)$/.exec(term))
+  if (parsed.some((term) => !term || !FIELDS.has(term[1] as string))) return null
+  return (alert) =>
+    parsed.every((term) => {
+      const [, field = '', operator, bound = ''] = term ?? []
+      const difference = Date.parse(alert[field]) - Date.parse(bound)
+      if (operator === 'ge') return difference >= 0
+      if (operator === 'gt') return difference > 0
+      return operator === 'le' ? difference <= 0 : difference < 0
+    })
+}
+
+const hidden = (alert: Json): Json =>
+  LATER_SOURCES.has(alert['serviceSource']) ? { ...alert, serviceSource: 'unknownFutureValue' } : alert
+
+const entraError = (code: number): Answer =>
+  json(code === 7000215 || code === 7000222 ? 401 : 400, {
+    error: code === 90033 ? 'temporarily_unavailable' : 'invalid_client',
+    error_description: `AADSTS${code}: refused`,
+    error_codes: [code],
+  })
+
+function worded({ code, status }: Pick<Fault, 'status'> & { code: string }): Answer {
+  return json(status ?? (code === 'TooManyRequests' ? 429 : 500), {
+    error: { code, message: code, innerError: { 'request-id': 'sandbox' } },
+  })
+}
