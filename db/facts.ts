@@ -51,13 +51,16 @@ export async function storeFacts(
   const place = (identityId: number, naturalKey: string) => `${identityId}\u001f${naturalKey}`
   const known = await tx
     .selectFrom('fact')
-    .select(['id', 'identity_id', 'natural_key', 'content_key'])
+    .select(['id', 'identity_id', 'natural_key', 'content_key', 'effective_at'])
     .where('superseded_at', 'is', null)
     .where('identity_id', 'in', [...new Set(facts.map((row) => row.identityId))])
     .forUpdate()
     .execute()
   const current = new Map(
-    known.map((row) => [place(row.identity_id, row.natural_key), { id: row.id, content: row.content_key }]),
+    known.map((row) => [
+      place(row.identity_id, row.natural_key),
+      { id: row.id, content: row.content_key, at: row.effective_at },
+    ]),
   )
   const superseded = new Map<string, string>()
   const fresh: { id: string; row: ResolvedFact; content: string }[] = []
@@ -66,9 +69,11 @@ export async function storeFacts(
     const content = contentKey(vault, contentOf(row.fact))
     const before = current.get(key)
     if (before?.content === content) continue
+    // Older news, told late or again.
+    if (row.fact.newestCounts && before && row.fact.effectiveAt < before.at) continue
     const id = uuid()
     if (before) superseded.set(before.id, id)
-    current.set(key, { id, content })
+    current.set(key, { id, content, at: row.fact.effectiveAt })
     fresh.push({ id, row, content })
   }
 

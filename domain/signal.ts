@@ -235,6 +235,8 @@ export interface Fact {
   lastWorkingAt?: Date
   /** True when the row takes the fact back. */
   withdrawn?: boolean
+  /** True for what happened, not what is so: under one key the newest `effectiveAt` counts, in whatever order rows arrive. */
+  newestCounts?: boolean
   /** True when a date in the row had no zone and the connector's assumed zone was used. */
   zoneAssumed?: boolean
   /** What may be stored in clear: levels, ratings. Never a name or remark. */
@@ -263,6 +265,8 @@ export interface Rejected {
 export const REJECTION_CODES = {
   column_count:
     'The row has another number of cells than the header. Mend the file, or quote cells that hold the separator.',
+  content_gone:
+    'The source had it once and no longer keeps it. Nothing is left to read; what else was delivered is complete.',
   date_invalid: 'The cell is not a date in the expected form. Correct the date format in the mapping, or the cell.',
   encoding_invalid: 'The row holds bytes that are not valid in the file encoding. Save the file as UTF-8.',
   event_id_missing: 'The record has no id of its own, so a repetition could not be recognised.',
