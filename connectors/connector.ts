@@ -113,6 +113,8 @@ export interface PrerequisiteInput<Config> {
   /** What the platform itself knows of the connector: for checks on freshness and on the records seen. */
   history: {
     lastCompletedImportAt: Date | null
+    /** Absent while the connector is being set up. */
+    activatedAt?: Date | null
     /** Activities stored per native event in the last 7 days. */
     recentEvents: ReadonlyMap<string, number>
   }

@@ -146,6 +146,11 @@ export async function connectorHistory(db: Connection, connectorId: string, now:
     // Rows that are tried again are nothing that the source sent.
     .where('source', '<>', 'redrive')
     .executeTakeFirst()
+  const connector = await db
+    .selectFrom('connector')
+    .select('activated_at')
+    .where('id', '=', connectorId)
+    .executeTakeFirst()
   const since = new Date(now.getTime() - 7 * 86_400_000)
   const events = await db
     .selectFrom('activity')
@@ -156,6 +161,7 @@ export async function connectorHistory(db: Connection, connectorId: string, now:
     .execute()
   return {
     lastCompletedImportAt: last?.at ?? null,
+    activatedAt: connector?.activated_at ?? null,
     recentEvents: new Map(events.map(({ native_event, n }) => [native_event, n])),
   }
 }

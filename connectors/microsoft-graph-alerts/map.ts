@@ -2,6 +2,7 @@ import type { Severity } from '../../domain/alert.ts'
 import type { Finding, FindingState, Mapped, Rejected } from '../../domain/signal.ts'
 import { instantOf } from '../instants.ts'
 import { isObject, type Json, list, object, text } from '../values.ts'
+import { snake } from '../words.ts'
 import { peopleOf } from './accounts.ts'
 
 /** Products by `serviceSource`, and by `detectionSource` where that says nothing. What is not listed keeps its own name. */
@@ -20,7 +21,6 @@ const PRODUCTS: Record<string, string> = {
   microsoftInsiderRiskManagement: 'insider_risk',
 }
 const SAYS_NOTHING = new Set(['unknown', 'unknownFutureValue'])
-const MAX_WORD = 60
 
 /** One alert, as it is now, to one version of a finding. Never throws: what does not fit is rejected with its path. */
 export function map(record: unknown): Mapped {
@@ -63,15 +63,6 @@ const reject = (code: Rejected['code'], cell: string, expected?: string): Reject
   cell,
   ...(expected ? { expected } : {}),
 })
-
-/** `DefenseEvasion` → `defense_evasion`. */
-const snake = (name: string): string =>
-  name
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '_')
-    .replaceAll(/^_+|_+$/g, '')
-    .slice(0, MAX_WORD) || 'unknown'
 
 const telling = (value: unknown): string | undefined => {
   const name = text(value)
