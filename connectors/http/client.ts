@@ -1,6 +1,6 @@
 import { AppError } from '../../domain/errors.ts'
 import type { Access } from '../access.ts'
-import { type Answer, bodyOf, exchange, MAX_REPLY_BYTES, type Request, send } from './exchange.ts'
+import { type Answer, exchange, type Request, send, whole } from './exchange.ts'
 import { parseJson } from './json.ts'
 import { type Explain, type Fixes, type Refusal, refusalOf, unreadable } from './refusal.ts'
 import { retrying } from './retrying.ts'
@@ -32,6 +32,7 @@ export interface Call {
   /** Sent as JSON. */
   json?: unknown
   headers?: Readonly<Record<string, string>>
+  /** How long the source may be silent. Milliseconds, default a minute. */
   timeoutMs?: number
   /** Bytes of the answer at most. */
   maxBytes?: number
@@ -93,13 +94,9 @@ export function openHttp(source: HttpSource): Http {
       }),
     stream: (asked) =>
       call(asked, async (request) => {
-        const response = await send(access, request, signal)
-        const body = bodyOf(response, asked.doing, signal, asked.maxBytes ?? MAX_REPLY_BYTES)
-        if (isSuccess(response.status)) return { body, headers: response.headers }
-        const chunks: Uint8Array[] = []
-        for await (const chunk of body) chunks.push(chunk)
-        const { status, headers } = response
-        return refusal(asked, { status, headers, text: Buffer.concat(chunks).toString() })
+        const answer = await send(access, request, signal, asked.maxBytes)
+        if (isSuccess(answer.status)) return { body: answer.body, headers: answer.headers }
+        return refusal(asked, await whole(answer))
       }),
   }
 }

@@ -2,7 +2,7 @@ import { AppError } from '../../domain/errors.ts'
 import type { Access } from '../access.ts'
 
 /** A source that says nothing for so long will not say anything. */
-const TIMEOUT_MS = 60_000
+const SILENCE_MS = 60_000
 /** JSON replies are pages of at most a few thousand records. */
 export const MAX_REPLY_BYTES = 64 * 1024 * 1024
 
@@ -22,20 +22,44 @@ export interface Answer {
   text: string
 }
 
-/** Sends one request and awaits the head of its answer. A redirect is an answer like any other: nothing is followed. */
-export async function send(access: Access, request: Request, signal: AbortSignal): Promise<Response> {
-  const { url, method, headers, body, timeoutMs = TIMEOUT_MS } = request
+/** The head of an answer; its body is still on its way. */
+export interface Opened {
+  status: number
+  headers: Headers
+  /** The bytes as they arrive. Throws body_too_large, timeout, connector_unreachable. */
+  body: AsyncGenerator<Uint8Array>
+}
+
+/**
+ * Sends one request and awaits the head of its answer. A redirect is an answer like any other: nothing is followed. The
+ * time limit is one of silence: however long a body is, and however long its reader takes, it may be read to its end.
+ */
+export async function send(
+  access: Access,
+  request: Request,
+  signal: AbortSignal,
+  maxBytes = MAX_REPLY_BYTES,
+): Promise<Opened> {
+  const { url, method, headers, body, doing, timeoutMs = SILENCE_MS } = request
   await access.budget?.take(access, signal)
+  const patience = new Patience(timeoutMs)
   try {
-    return await access.fetch(url, {
-      method,
-      headers,
-      redirect: 'manual',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-      ...(body === undefined ? {} : { body }),
-    })
+    const response = await patience.during(
+      access.fetch(url, {
+        method,
+        headers,
+        redirect: 'manual',
+        signal: AbortSignal.any([signal, patience.signal]),
+        ...(body === undefined ? {} : { body }),
+      }),
+    )
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: bodyOf(response, { doing, signal, maxBytes, patience }),
+    }
   } catch (error) {
-    throw asUnreachable(error, request.doing, signal)
+    throw asUnreachable(error, doing, signal)
   }
 }
 
@@ -46,31 +70,65 @@ export async function exchange(
   signal: AbortSignal,
   maxBytes = MAX_REPLY_BYTES,
 ): Promise<Answer> {
-  const response = await send(access, request, signal)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of bodyOf(response, request.doing, signal, maxBytes)) chunks.push(chunk)
-  return { status: response.status, headers: response.headers, text: Buffer.concat(chunks).toString('utf8') }
+  return whole(await send(access, request, signal, maxBytes))
 }
 
-/** The bytes of a body as they arrive. Throws body_too_large, connector_unreachable. */
-export async function* bodyOf(
-  response: Response,
-  doing: string,
-  signal: AbortSignal,
-  maxBytes: number,
-): AsyncGenerator<Uint8Array> {
+/** Reads an answer to its end. */
+export async function whole({ status, headers, body }: Opened): Promise<Answer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  return { status, headers, text: Buffer.concat(chunks).toString('utf8') }
+}
+
+/** Ends a request that is left waiting for too long. Its time runs only while the source is waited for. */
+class Patience {
+  readonly #stop = new AbortController()
+  readonly #ms: number
+
+  constructor(ms: number) {
+    this.#ms = ms
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  async during<T>(answer: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => this.#stop.abort(new DOMException('no answer in time', 'TimeoutError')), this.#ms)
+    try {
+      return await answer
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+interface Reading {
+  doing: string
+  signal: AbortSignal
+  maxBytes: number
+  patience: Patience
+}
+
+async function* bodyOf(response: Response, { doing, signal, maxBytes, patience }: Reading): AsyncGenerator<Uint8Array> {
   if (response.body === null) return
+  const pieces = (response.body as unknown as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
   let bytes = 0
   try {
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-      bytes += chunk.length
+    for (;;) {
+      const next = await patience.during(pieces.next())
+      if (next.done) return
+      bytes += next.value.length
       if (bytes > maxBytes) {
         throw new AppError('body_too_large', `${doing} failed: the answer is longer than ${maxBytes} bytes`)
       }
-      yield chunk
+      yield next.value
     }
   } catch (error) {
     throw asUnreachable(error, doing, signal)
+  } finally {
+    // Whoever stops half-way leaves no connection open.
+    await pieces.return?.().catch(() => {})
   }
 }
 

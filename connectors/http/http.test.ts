@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { VirtualClock } from '../../sandbox/clock.ts'
@@ -142,6 +143,44 @@ describe('waiting and trying again', () => {
     await using b = await bench()
     b.fail({ match: 'data', times: 9, hang: true })
     await expect(b.http.json({ ...call, timeoutMs: 20 })).rejects.toMatchObject({ code: 'timeout', retryable: true })
+  })
+
+  test('a body may take longer than a source may be silent, and so may whoever reads it', async () => {
+    await using b = await bench()
+    const pieces = async function* () {
+      for (const piece of ['a', 'b', 'c']) {
+        await sleep(60)
+        yield Buffer.from(piece)
+      }
+    }
+    b.access.fetch = async () => new Response(ReadableStream.from(pieces()) as ReadableStream)
+    const http = openHttp({ access: b.access, signal: never, base: b.vendor.url, signIn: basic('a', 'b') })
+    let text = ''
+    for await (const piece of (await http.stream({ ...call, timeoutMs: 100 })).body) {
+      text += Buffer.from(piece).toString()
+      await sleep(60)
+    }
+    expect(text).toBe('abc')
+  })
+
+  test('a body that falls silent is a time-out', async () => {
+    await using b = await bench()
+    const silent = async (_: unknown, init?: RequestInit) =>
+      new Response(
+        new ReadableStream({
+          start(stream) {
+            stream.enqueue(Buffer.from('a'))
+            init?.signal?.addEventListener('abort', () => stream.error(init.signal?.reason))
+          },
+        }),
+      )
+    b.access.fetch = silent as typeof fetch
+    const http = openHttp({ access: b.access, signal: never, base: b.vendor.url, signIn: basic('a', 'b') })
+    const { body } = await http.stream({ ...call, timeoutMs: 50 })
+    const drain = async () => {
+      for await (const _ of body);
+    }
+    await expect(drain()).rejects.toMatchObject({ code: 'timeout', retryable: true })
   })
 
   test('jitter is full, doubles, and is capped', () => {
