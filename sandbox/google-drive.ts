@@ -1,6 +1,6 @@
-import { generateKeyPairSync } from 'node:crypto'
-import { decodeJwt, type JSONWebKeySet } from 'jose'
+import { decodeJwt } from 'jose'
 import type { Answer, Fault } from './faults.ts'
+import { keyPair } from './vendor/key-pair.ts'
 import { Timeline } from './vendor/timeline.ts'
 import { isValidAssertion, json, TokenOffice } from './vendor/tokens.ts'
 import { startVendor, type Vendor, type VendorOptions } from './vendor/vendor.ts'
@@ -40,8 +40,7 @@ interface Paging {
  */
 export async function startGoogleDrive(options: GoogleDriveOptions = {}): Promise<GoogleDrive> {
   const { pageItems = 1000, tokenSeconds = 3600 } = options
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const keys = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'RS256' }] } as JSONWebKeySet
+  const { privateKey, registered: keys } = keyPair()
   const pagings = new Map<string, Paging>()
 
   const vendor = await startVendor(
@@ -122,7 +121,7 @@ export async function startGoogleDrive(options: GoogleDriveOptions = {}): Promis
     tokens,
     log,
     settings: {
-      serviceAccountKey: keyFile(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string),
+      serviceAccountKey: keyFile(privateKey),
       admin: ADMIN,
       apiUrl: vendor.url,
       tokenUrl,

@@ -15,17 +15,17 @@ const root = path.join(import.meta.dirname, '..')
 const SECRET = 'a-secret-that-nobody-may-read'
 /** Words in the name of a setting by which it is one that may not be shown. */
 const SECRET_NAME = /secret|password|passphrase|private_?key|token/i
+const newKey = () =>
+  generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
 /** Of a secret with a form of its own: one that holds the planted words. */
 const FORMED: Record<string, string> = {
+  privateKey: `${SECRET}\n${newKey()}`,
   serviceAccountKey: JSON.stringify({
     type: 'service_account',
     project_id: SECRET,
     private_key_id: SECRET,
     client_email: 'reader@example.iam.gserviceaccount.com',
-    private_key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
-      type: 'pkcs8',
-      format: 'pem',
-    }),
+    private_key: newKey(),
   }),
 }
 const TYPES = ['activity', 'fact', 'finding', 'ignored', 'rejected']

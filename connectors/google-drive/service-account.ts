@@ -1,5 +1,5 @@
-import { createPrivateKey } from 'node:crypto'
 import { parseJson } from '../http/json.ts'
+import { pkcs8Of } from '../http/rsa-key.ts'
 import { object, text } from '../values.ts'
 
 /** What of a service account's key file signs in. */
@@ -13,17 +13,10 @@ export interface ServiceAccount {
 /** Undefined where the text is no key file of a service account. Never throws: a reason might quote the key. */
 export function serviceAccountOf(keyFile: string): ServiceAccount | undefined {
   const file = object(parseJson(keyFile))
-  const [email, keyId, privateKey] = [file['client_email'], file['private_key_id'], file['private_key']].map(text)
-  if (email === undefined || keyId === undefined || privateKey === undefined || !isRsaKey(privateKey)) return undefined
+  const [email, keyId, pem] = [file['client_email'], file['private_key_id'], file['private_key']].map(text)
+  const privateKey = pem === undefined ? undefined : pkcs8Of(pem)
+  if (email === undefined || keyId === undefined || privateKey === undefined) return undefined
   return { email, keyId, privateKey }
 }
 
 export const isServiceAccountKey = (keyFile: string): boolean => serviceAccountOf(keyFile) !== undefined
-
-function isRsaKey(pem: string): boolean {
-  try {
-    return pem.includes('BEGIN PRIVATE KEY') && createPrivateKey(pem).asymmetricKeyType === 'rsa'
-  } catch {
-    return false
-  }
-}

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { importPKCS8, SignJWT } from 'jose'
 import { AppError } from '../../domain/errors.ts'
 import type { Access } from '../access.ts'
-import { number, object, text } from '../values.ts'
+import { type Json, number, object, text } from '../values.ts'
 import { exchange } from './exchange.ts'
 import { parseJson } from './json.ts'
 import { type Explain, type Fixes, Refusal, refusalOf, unreadable } from './refusal.ts'
@@ -27,6 +27,8 @@ export interface TokenSignIn {
   form(nowSeconds: number): Record<string, string> | Promise<Record<string, string>>
   /** What the token belongs to: other credentials have another. Secrets are hashed before they become a key. */
   identity: readonly string[]
+  /** Looks at the reply. Throws where the token is not for what was meant; it is then not used. */
+  check?(reply: Json): void
   explain?: Explain
   fixes?: Fixes
 }
@@ -48,6 +50,7 @@ export interface ClientCredentials {
   clientSecret: string
   /** Further members of the form: `scope`, `box_subject_id`. */
   more?: Readonly<Record<string, string>>
+  check?(reply: Json): void
   explain?: Explain
   fixes?: Fixes
 }
@@ -128,12 +131,13 @@ export async function signAssertion(assertion: Assertion, nowSeconds: number): P
 export interface JwtBearer extends Assertion {
   url: string
   more?: Readonly<Record<string, string>>
+  check?(reply: Json): void
   explain?: Explain
   fixes?: Fixes
 }
 
 /** A service account's key instead of a secret (RFC 7523, 2.1). */
-export const jwtBearer = ({ url, more = {}, explain, fixes, ...assertion }: JwtBearer): TokenSignIn => ({
+export const jwtBearer = ({ url, more = {}, check, explain, fixes, ...assertion }: JwtBearer): TokenSignIn => ({
   kind: 'token',
   url,
   identity: [url, assertion.issuer, assertion.subject ?? '', assertion.privateKey, JSON.stringify(assertion.claims)],
@@ -142,6 +146,7 @@ export const jwtBearer = ({ url, more = {}, explain, fixes, ...assertion }: JwtB
     assertion: await signAssertion(assertion, nowSeconds),
     ...more,
   }),
+  ...(check ? { check } : {}),
   ...(explain ? { explain } : {}),
   ...(fixes ? { fixes } : {}),
 })
@@ -202,6 +207,7 @@ async function askForToken(access: Access, signIn: TokenSignIn, signal: AbortSig
   const reply = object(parseJson(answer.text))
   const value = text(reply['access_token'])
   if (value === undefined) throw unreadable(DOING, 'a token')
+  signIn.check?.(reply)
   const seconds = number(reply['expires_in']) ?? Number(text(reply['expires_in']) ?? Number.NaN)
   return {
     value,

@@ -88,6 +88,8 @@ export interface AssertionRules {
   clock: VirtualClock
   keys: JSONWebKeySet
   issuer: string
+  /** Default: whoever. */
+  subject?: string
   audience: string
   /** Longest life that a statement may claim. */
   maxLifetimeSeconds: number
@@ -103,6 +105,7 @@ export async function isValidAssertion(assertion: string | null, rules: Assertio
     const { payload } = await jwtVerify(assertion, createLocalJWKSet(rules.keys), {
       issuer: rules.issuer,
       audience: rules.audience,
+      ...(rules.subject === undefined ? {} : { subject: rules.subject }),
       currentDate: now,
       requiredClaims: ['exp'],
     })

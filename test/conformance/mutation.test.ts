@@ -16,6 +16,7 @@ afterAll(() => database[Symbol.asyncDispose]())
 
 const dropbox = connectorKind('dropbox')
 const amazonS3 = connectorKind('amazon-s3')
+const salesforce = connectorKind('salesforce')
 type Read = ConnectorDefinition['read']
 type Map_ = ConnectorDefinition['map']
 
@@ -57,6 +58,13 @@ const swept = (position: Position, until: Date): Position =>
     sweptOn: until.toISOString().slice(0, 10).replaceAll('-', '/'),
   }
 
+/** As if nothing were created later than the cursor says: three days are not looked at again. */
+const withoutOverlap = (position: Position): Position =>
+  position && {
+    ...position,
+    createdAt: new Date(Date.parse(String(position['createdAt'])) + 3 * 86_400_000).toISOString(),
+  }
+
 const MUTATIONS: [name: string, definition: ConnectorDefinition, scenario: string, says: RegExp, options?: Options][] =
   [
     [
@@ -89,6 +97,18 @@ const MUTATIONS: [name: string, definition: ConnectorDefinition, scenario: strin
       'no sweep (Amazon S3)',
       reading(amazonS3, (input) => amazonS3.read({ ...input, position: swept(input.position, input.until) })),
       'very_late',
+      /never stored/,
+    ],
+    [
+      'no look behind the cursor (Salesforce)',
+      reading(salesforce, (input) => salesforce.read({ ...input, position: withoutOverlap(input.position) })),
+      'late',
+      /never stored/,
+    ],
+    [
+      'a file counts as read before it is (Salesforce)',
+      reading(salesforce, (input) => hasty(salesforce.read(input))),
+      'outage',
       /never stored/,
     ],
     [
