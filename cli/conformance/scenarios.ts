@@ -123,10 +123,10 @@ const lateWithinOverlap: Scenario = {
     const overlap = rig.definition.pull?.overlapSeconds ?? null
     if (overlap === null) return { cannot: 'there is no overlap: what is late comes by itself, or by the sweep' }
     const events = rig.stageMany(FIRST, 300)
-    const lateBy = overlap / 2
-    const readableAt = new Date(START.getTime() + 60_000)
-    events.push(rig.stage(lateBy / 60, { availableAt: readableAt, behindCursor: true }))
+    // Not before: a first import of many windows takes its time, and would meet what becomes readable meanwhile.
     const first = await rig.import()
+    const readableAt = new Date(rig.clock.now().getTime() + 60_000)
+    events.push(rig.stage(overlap / 2 / 60, { availableAt: readableAt, behindCursor: true }))
     rig.wait(300)
     return [...completed(first), ...completed(await rig.import()), ...(await storedOnce(rig, events))]
   },

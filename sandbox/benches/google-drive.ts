@@ -26,6 +26,8 @@ export const googleDrive: VendorBench = {
           { match: 'activities', status: 429, body: 'slow down' },
           { match: 'activities', code: 'backendError' },
         ],
+        // In the middle of a window: those before the first events are empty.
+        outage: { match: ({ query }) => query.has('pageToken'), skip: 1, times: 6, status: 503 },
         // In mid-window, as tokens are not kept any longer than that.
         cursor_rejected: { match: ({ query }) => query.has('pageToken'), code: 'invalid' },
         forbidden: { match: 'activities', times: Number.POSITIVE_INFINITY, code: 'insufficientPermissions' },

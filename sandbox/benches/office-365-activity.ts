@@ -2,6 +2,8 @@ import { OFFICE_APP, OFFICE_CONTENT_TYPES, startOffice365 } from '../office-365-
 import { arming, FEW, type Form, type Occurrence, type VendorBench } from './bench.ts'
 
 const DATA = ['content', 'blob']
+/** One event of so many is delivered in a second blob as well. */
+const AGAIN = 3
 
 export const office365Activity: VendorBench = {
   kind: 'office-365-activity',
@@ -18,7 +20,7 @@ export const office365Activity: VendorBench = {
         loginUrl: vendor.url,
         startSubscriptions: true,
         // Less than the source keeps, so that a backfill has something to find.
-        startDaysBack: 2,
+        startDaysBack: 1,
       },
       clock,
       pageEvents,
@@ -34,6 +36,8 @@ export const office365Activity: VendorBench = {
         staged += 1
         // What is behind the cursor was put together in time and is listed late.
         vendor.add(contentType, [record], behindCursor ? at : availableAt, availableAt)
+        // One event in several blobs is what the API documents.
+        if (staged % AGAIN === 0) vendor.add(contentType, [record], new Date(availableAt.getTime() + 1_000))
       },
       arm: arming(vendor.faults, DATA, vendor.tokens, {
         throttled: [
