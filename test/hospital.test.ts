@@ -1,7 +1,7 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { identifierText } from '../db/people.ts'
-import { generateHospital, type HospitalFile } from '../sandbox/organisation/hospital.ts'
+import { generateHospital, type HospitalFile } from '../sandbox/organisation/hospital/index.ts'
 import { type Importing, importing } from './harness/importing.ts'
 import { insertConnector, insertPolicy } from './harness/rows.ts'
 
@@ -35,6 +35,17 @@ async function personOf(t: Importing, address: string): Promise<number> {
   return row.person_id
 }
 
+async function actsOf(t: Importing, address: string, where: RawBuilder<boolean>): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from activity join identity on identity.id = activity.identity_id
+    where identity.person_id = ${await personOf(t, address)} and ${where}`.execute(t.t.db)
+  return rows[0]?.n ?? 0
+}
+
+const actsAtNight = (t: Importing, address: string) =>
+  actsOf(t, address, sql`extract(hour from at at time zone 'UTC') >= 21`)
+const restrictedOpened = (t: Importing, address: string) => actsOf(t, address, sql`'break_the_glass' = any(flags)`)
+
 test('the same seed gives the same files, another one others', () => {
   const made = (seed: number) => generateHospital({ seed, until })
   const bytes = ({ hr, accesses, badges }: ReturnType<typeof made>) =>
@@ -54,14 +65,17 @@ test('of a whole hospital two are found: the one who looks up neighbours and col
   // The profiles come last: what they decide is decided then.
   for (const file of [hospital.accesses, hospital.badges, hospital.hr]) await take(t, file)
 
-  const { nosy, intruder, innocent } = hospital.expectations
-  expect(await alertsOf(t, patients)).toEqual([{ person_id: await personOf(t, nosy), severity: 'high' }])
-  expect(await alertsOf(t, doors)).toEqual([{ person_id: await personOf(t, intruder), severity: 'high' }])
+  const { nosy, intruder, innocent, late } = hospital.expectations
+  expect(await alertsOf(t, patients)).toEqual([{ person_id: await personOf(t, nosy.address), severity: 'high' }])
+  expect(await alertsOf(t, doors)).toEqual([{ person_id: await personOf(t, intruder.address), severity: 'high' }])
   const met = await sql<{ person_id: number }>`
     select distinct person_id from indicator_day join identity on identity.id = identity_id
     where indicator_id in ('patient-household@1', 'patient-neighbour@1')`.execute(t.t.db)
   const seen = met.rows.map(({ person_id }) => person_id)
-  for (const address of innocent) expect(seen).toContain(await personOf(t, address))
+  for (const { address } of innocent.slice(0, 2)) expect(seen).toContain(await personOf(t, address))
+  // Whoever works late, or breaks the glass in an emergency, is really there.
+  expect(await actsAtNight(t, late.address)).toBeGreaterThan(15)
+  expect(await restrictedOpened(t, innocent[2]?.address ?? '')).toBe(2)
 
   const texts = await sql<{ row: string }>`
     select to_jsonb(a)::text as row from alert a union all select to_jsonb(c)::text from contribution c

@@ -5,9 +5,10 @@ import { type HrFile, hrFilesOf, RENAMED_SCENARIO } from './hr-files.ts'
 import { isLeaver } from './peaks.ts'
 import { MAIL_DOMAIN, type Person, personAt, personalStringsOf, type Role } from './people.ts'
 import { hashOf } from './random.ts'
+import { type TeamEvent, teamEvents } from './team-log.ts'
 import { type Balance, type TrailObject, trailBalance, trailObjects } from './trail.ts'
 
-export type { Balance, HrFile, Person, Role, TrailObject }
+export type { Balance, HrFile, Person, Role, TeamEvent, TrailObject }
 export { RENAMED_SCENARIO }
 
 export interface OrganisationOptions {
@@ -49,6 +50,8 @@ export interface Organisation {
   cloudTrailObjects(): Generator<TrailObject>
   /** What an import of all objects must report, under the key `sharedEventID`, else `recipientAccountId/eventID`. */
   expectedTrail(): Balance & { objects: number }
+  /** What some of them do in a Dropbox team, oldest first; no two events are equal. */
+  teamEvents(): TeamEvent[]
   readonly expectations: Expectations
   readonly accounts: readonly [string, string]
   readonly region: string
@@ -114,6 +117,7 @@ export function generateOrganisation(options: OrganisationOptions): Organisation
     hrFiles: () => hrFilesOf(world),
     cloudTrailObjects: () => trailObjects(world, options.organisationId),
     expectedTrail: () => trailBalance(world),
+    teamEvents: () => teamEvents(world),
     expectations: {
       alertsFor: addressesOf((role) => role === 'leaver-taking'),
       noAlertsFor: addressesOf((role) => isLeaver(role) && role !== 'leaver-taking'),

@@ -126,6 +126,20 @@ describe('the default organisation', () => {
     expect(lateHours.filter((hours) => hours > 8)).toHaveLength(2)
   })
 
+  test('the team log is one page of distinct events, and one member opens links to anybody by night', () => {
+    const log = organisation.teamEvents()
+    expect(log.length).toBeGreaterThan(350)
+    expect(log.length).toBeLessThan(1_000)
+    expect(new Set(log.map((event) => JSON.stringify(event))).size).toBe(log.length)
+    expect(log.map(({ timestamp }) => timestamp)).toEqual(log.map(({ timestamp }) => timestamp).sort())
+    const opened = log.filter((event) => JSON.stringify(event).includes('"new_value":{".tag":"public"}'))
+    expect(opened).toHaveLength(4)
+    for (const event of opened) {
+      expect(event['actor']).toMatchObject({ user: { email: organisation.expectations.alertsFor[0] } })
+      expect([22, 23, 0, 1]).toContain(new Date(event.timestamp).getUTCHours())
+    }
+  })
+
   test('the one who takes data reads by night, far above the usual, from elsewhere, shares and deletes', () => {
     const [taker] = organisation.expectations.alertsFor
     const own = [
