@@ -209,7 +209,7 @@ test('a leaver who reads hundreds of objects and GBs at night from a new network
   expect(judged(evaluation)).toMatchObject({ raised: true, severity: 'high' })
   const bulk = evaluation?.insights.find(({ indicatorId }) => indicatorId === 's3-bulk-read')
   expect(bulk?.boosters).toMatchObject([{ id: 'unusual', weight: 0.05 }])
-  expect(bulk?.because).toMatch(/^Read \d+ different objects in Amazon S3 in one day\.$/)
+  expect(bulk?.because).toMatch(/^Read \d+ different files or objects in one day\.$/)
 })
 
 test('the same deeds without notice given are nobody’s business', async () => {

@@ -173,7 +173,7 @@ test('a policy takes its template, what the admin set, and each indicator at one
   expect(definition).toMatchObject({
     template: template.id,
     settings: { windows, raiseAt: 60, triage: template.triage, timeZone: 'UTC' },
-    indicators: [{ id: 's3-bulk-read', version: 1 }],
+    indicators: [{ id: 's3-bulk-read', version: 2 }],
   })
   expect(parsePolicyDefinition(JSON.parse(JSON.stringify(definition)))).toEqual(definition)
   const refused = (overrides: Parameters<typeof definitionFrom>[2]) =>

@@ -73,6 +73,6 @@ test('an import whose worker is killed goes on behind its last chunk: nothing lo
   const stored = await sql<{ n: number }>`select count(*)::int as n from activity`.execute(w.t.db)
   expect(stored.rows[0]?.n).toBe(total)
   const rollups = await sql<{ n: number }>`
-    select sum(count)::int as n from indicator_day where indicator_id = 's3-bulk-read@1'`.execute(w.t.db)
+    select sum(count)::int as n from indicator_day where indicator_id = 's3-bulk-read@2'`.execute(w.t.db)
   expect(rollups.rows[0]?.n).toBe(total)
 })
