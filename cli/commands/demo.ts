@@ -15,7 +15,9 @@ interface Asked {
 export function addDemo(program: Command): void {
   program
     .command('demo')
-    .description('play the story of a departing employee on a platform of its own, under demo/ of the data directory')
+    .description(
+      'play three stories, from the source to the SIEM, on a platform of its own, under demo/ of the data directory',
+    )
     .option('--once', 'end when the story is told; exit 0 only if every stage was verified')
     .option('--report <file>', 'write the figures as JSON')
     .addOption(new Option('--fresh', 'begin anew; the default with --once').conflicts('resume'))

@@ -27,7 +27,7 @@ export interface DemoOptions extends PlotOptions {
   reportFile?: string | undefined
 }
 
-/** Plays the departing-employee story on a platform of its own. True when every stage was verified. */
+/** Plays its stories on a platform of its own. True when every stage was verified. */
 export async function demo(options: DemoOptions, asked: Promise<void>): Promise<boolean> {
   const screen = createScreen()
   const startedAt = performance.now()
@@ -84,7 +84,10 @@ function useFolder(): string {
 }
 
 function greet(screen: Screen, { plot, isNew, folder }: Home): void {
-  screen.chapter('OpenIRM demo', 'somebody gives notice; who of those who leave takes data along?')
+  screen.chapter(
+    'OpenIRM demo',
+    'three stories: who takes data along, who looks up the neighbours, who comes back by night?',
+  )
   screen.table([
     [
       'story',
@@ -125,7 +128,7 @@ async function tellStory({ home, screen, report, ends, lock }: Begun): Promise<S
     const connectors = await timed('connect', () => connectSources(story))
     const destinations = await timed('destinations', () => addDestinations(story))
     await timed('import', () => importAll(story, connectors))
-    const watched = await timed('watch', () => watch(story))
+    const watched = await timed('watch', () => watch(story, connectors))
     await timed('decide', () => decide(story, watched))
     await timed('tell', () => tell(story, destinations))
     screen.chapter('Prove', 'nothing was altered, and nobody is named anywhere')
@@ -146,7 +149,8 @@ function organisation(home: Home, screen: Screen, ends: Begun['ends']): Promise<
         const objects = await outside.fillBucket((number) => line.show(`${count(number)} log files written`))
         return { outside, objects }
       },
-      ({ objects }) => `${count(home.plot.people)} people who do not exist; ${count(objects)} log files in a bucket`,
+      ({ outside, objects }) =>
+        `${count(home.plot.people)} people who do not exist, ${count(outside.hospital.staff.length)} more in its hospital; ${count(objects)} log files in a bucket`,
     )
     .then(({ outside }) => outside)
 }

@@ -8,14 +8,14 @@ import { freePort } from '../embedded/ports.ts'
 
 /** What a story is made of. Written before anything else happens, so that a restart tells the same story. */
 export interface Plot {
-  version: 1
+  version: 2
   seed: string
   people: number
   weeks: number
   /** End of the organisation's history, ISO. */
   until: string
   /** Ports of the receivers and the log bucket: they are in the settings that the platform keeps. */
-  ports: { s3: number; webhook: number; syslog: number }
+  ports: { s3: number; dropbox: number; webhook: number; syslog: number }
   webhookSecret: string
 }
 
@@ -33,6 +33,8 @@ export interface Home {
   file(name: string): string
 }
 
+/** Of the plot's form; raised when a story has other parts. */
+const VERSION = 2
 const DEFAULT_SEED = '7'
 const DEFAULT_PEOPLE = 200
 const WEEKS = 6
@@ -56,9 +58,14 @@ export async function openHome(
     // From here on a start that finds no plot begins anew, however far this one comes.
     rmSync(plotFile, { force: true })
     await clearEmbedded(folder, { info: say })
-    const ports = { s3: (await freePort()).port, webhook: (await freePort()).port, syslog: (await freePort()).port }
+    const ports = {
+      s3: (await freePort()).port,
+      dropbox: (await freePort()).port,
+      webhook: (await freePort()).port,
+      syslog: (await freePort()).port,
+    }
     const plot: Plot = {
-      version: 1,
+      version: VERSION,
       seed: options.seed ?? DEFAULT_SEED,
       people: options.people ?? DEFAULT_PEOPLE,
       weeks: WEEKS,
@@ -70,6 +77,11 @@ export async function openHome(
     return { folder, plot, isNew, file }
   }
   const plot = JSON.parse(readFileSync(plotFile, 'utf8')) as Plot
+  if (plot.version !== VERSION) {
+    throw new AppError('settings_invalid', `the story in ${folder} was begun by another version of OpenIRM`, {
+      fix: 'Begin anew with --fresh.',
+    })
+  }
   for (const name of ['seed', 'people', 'until'] as const) {
     if (options[name] === undefined || options[name] === plot[name]) continue
     throw new AppError('settings_invalid', `the story in ${folder} has ${name} ${plot[name]}, not ${options[name]}`, {

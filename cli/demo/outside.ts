@@ -1,5 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError } from '../../domain/errors.ts'
+import { startDropbox } from '../../sandbox/dropbox.ts'
+import { generateHospital, type Hospital } from '../../sandbox/organisation/hospital/index.ts'
 import { generateOrganisation, type Organisation } from '../../sandbox/organisation/index.ts'
 import { type S3StandIn, startS3 } from '../../sandbox/s3.ts'
 import { startSyslogReceiver } from '../../sandbox/syslog-receiver.ts'
@@ -18,10 +20,12 @@ export interface Kept {
   headers?: Record<string, unknown>
 }
 
-/** The world around the platform: an organisation, its log bucket, and a SIEM with two ways in. */
+/** The world around the platform: an organisation and its hospital, what they log where, and a SIEM with two ways in. */
 export interface Outside extends AsyncDisposable {
   organisation: Organisation
+  hospital: Hospital
   bucket: { name: string; endpoint: string; accessKeyId: string; secretAccessKey: string }
+  dropbox: { url: string; events: number }
   webhook: { url: string; secret: string; journal: Journal<Kept> }
   syslog: { port: number; journal: Journal<Kept> }
   /** Delivers the trail's log files; returns how many. */
@@ -33,11 +37,17 @@ const BUCKET = 'northbridge-trail'
 export const organisationOf = ({ seed, people, weeks, until }: Plot): Organisation =>
   generateOrganisation({ seed, people, weeks, until: new Date(until) })
 
+export const hospitalOf = ({ seed, weeks, until }: Plot): Hospital =>
+  generateHospital({ seed: `hospital ${seed}`, weeks, until: new Date(until) })
+
 export async function openOutside({ plot, file }: Home): Promise<Outside> {
   const organisation = organisationOf(plot)
   const webhooks = new Journal<Kept>(file('siem/webhook.ndjson'))
   const lines = new Journal<Kept>(file('siem/syslog.ndjson'))
   const s3 = await onPort('log bucket', plot.ports.s3, (port) => startS3({ port, region: organisation.region }))
+  const events = organisation.teamEvents()
+  const dropbox = await onPort('Dropbox', plot.ports.dropbox, (port) => startDropbox({ port }))
+  for (const event of events) dropbox.log.add(event, new Date(event.timestamp))
   const webhook = await onPort('webhook receiver', plot.ports.webhook, (port) =>
     startWebhookReceiver({
       port,
@@ -58,12 +68,14 @@ export async function openOutside({ plot, file }: Home): Promise<Outside> {
   )
   return {
     organisation,
+    hospital: hospitalOf(plot),
     bucket: { name: BUCKET, endpoint: s3.endpoint, ...s3.credentials },
+    dropbox: { url: dropbox.url, events: events.length },
     webhook: { url: webhook.url, secret: plot.webhookSecret, journal: webhooks },
     syslog: { port: syslog.port, journal: lines },
     fillBucket: (shown) => fill(s3, organisation, shown),
     async [Symbol.asyncDispose]() {
-      for (const each of [syslog, webhook, s3]) await each.close()
+      for (const each of [syslog, webhook, dropbox, s3]) await each.close()
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Balance } from '../../sandbox/organisation/index.ts'
 import type { Home } from './home.ts'
+import type { Tale } from './tales/index.ts'
 
 /** The figures of a demo, as `--report` writes them. */
 export interface Report {
@@ -12,17 +13,32 @@ export interface Report {
   until: string
   /** True when this run went on with an earlier one's story. */
   resumed: boolean
-  /** By connector, in the order of their ends. */
+  /** One per story, in the order in which people decided. */
+  stories: {
+    story: Tale['id']
+    policy: string
+    /** Names of the connectors that feed it. */
+    sources: string[]
+    /** Rows that these stored. */
+    stored: number
+    /** People with an open window when the policy looked. */
+    watched: number
+    alerts: number
+    /** People with an innocent likeness, who got no alert. */
+    innocent: number
+  }[]
+  /** By connector, in the order of their ends; those that brought nothing new are left out. */
   imports: ({ connector: string; source: string; state: string } & Balance)[]
   alerts: {
+    story: Tale['id']
     severity: string
     score: number
     state: string
     contributions: number
     versions: { version: number; change: string; state: string; score: number }[]
   }[]
-  approvals: { kind: string; state: string; decisions: number }[]
-  cases: { state: string; resolution: string | null }[]
+  approvals: { story: Tale['id']; kind: string; state: string; decisions: number }[]
+  cases: { story: Tale['id']; state: string; resolution: string | null }[]
   deliveries: {
     destination: string
     accepted: number
@@ -47,6 +63,7 @@ export const emptyReport = ({ plot, isNew }: Pick<Home, 'plot' | 'isNew'>): Repo
   people: plot.people,
   until: plot.until,
   resumed: !isNew,
+  stories: [],
   imports: [],
   alerts: [],
   approvals: [],

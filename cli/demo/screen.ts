@@ -4,8 +4,11 @@ import { stripVTControlCharacters, styleText } from 'node:util'
 export interface Screen {
   /** A heading with a line of explanation. */
   chapter(title: string, says?: string): void
-  /** Shows that work is under way, then how it ended and how long it took. */
-  step<T>(title: string, work: (line: Line) => Promise<T>, ended: (result: T) => string): Promise<T>
+  /**
+   * Shows that work is under way, then how it ended and how long it took. Steps may be under way at once: each has its
+   * moving line. What is told after the first sentence stands beneath.
+   */
+  step<T>(title: string, work: (line: Line) => Promise<T>, ended: (result: T) => string | readonly string[]): Promise<T>
   /** A sentence beneath a step. */
   note(text: string): void
   /** Names with values, one under the other. */
@@ -24,7 +27,6 @@ const TITLE_WIDTH = 26
 const BAR_WIDTH = 20
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
 const FRAME_MS = 90
-const CLEAR_LINE = '\r\u001b[2K'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -33,18 +35,12 @@ export function createScreen(out: NodeJS.WriteStream = process.stdout, env = pro
   const coloured = env['FORCE_COLOR'] ? env['FORCE_COLOR'] !== '0' : moving && !env['NO_COLOR']
   const styled = (style: Style, text: string): string =>
     coloured ? styleText(style, text, { validateStream: false }) : text
-  const write = (text: string): void => void out.write(text)
-  const line = (text: string): void => write(`${text}\n`)
-  const width = (): number => (moving ? Math.max(out.columns ?? 100, 40) : Number.POSITIVE_INFINITY)
+  const region = new MovingLines(out, moving)
+  const line = region.print
 
-  const fitted = (text: string): string => {
-    const room = width() - 1
-    return stripVTControlCharacters(text).length <= room
-      ? text
-      : `${stripVTControlCharacters(text).slice(0, room - 1)}…`
-  }
   const row = (mark: string, title: string, detail: string): string =>
     `  ${mark} ${title.padEnd(TITLE_WIDTH)}  ${detail}`.trimEnd()
+  const note = (text: string): void => line(`      ${styled('dim', text)}`)
 
   return {
     chapter(title, says) {
@@ -54,15 +50,12 @@ export function createScreen(out: NodeJS.WriteStream = process.stdout, env = pro
     async step(title, work, ended) {
       const startedAt = performance.now()
       let words = ''
-      let frame = 0
-      const draw = () => {
-        const mark = styled('cyan', FRAMES[frame++ % FRAMES.length] as string)
-        write(CLEAR_LINE + fitted(row(mark, title, styled('dim', words))))
-      }
-      const timer = moving ? setInterval(draw, FRAME_MS) : undefined
+      const leave = region.enter((frame) => {
+        const mark = styled('cyan', FRAMES[frame % FRAMES.length] as string)
+        return row(mark, title, styled('dim', words))
+      })
       const end = (mark: string, detail: string) => {
-        if (timer) clearInterval(timer)
-        if (moving) write(CLEAR_LINE)
+        leave()
         line(`${row(mark, title, detail)}  ${styled('dim', duration(performance.now() - startedAt))}`)
       }
       try {
@@ -74,19 +67,75 @@ export function createScreen(out: NodeJS.WriteStream = process.stdout, env = pro
             words = `${bar(done, whole)} ${count(done)} of ${count(whole)} ${of}`
           },
         })
-        end(styled('green', '✔'), ended(result))
+        const [detail = '', ...beneath] = [ended(result)].flat()
+        end(styled('green', '✔'), detail)
+        for (const text of beneath) note(text)
         return result
       } catch (error) {
         end(styled('red', '✘'), '')
         throw error
       }
     },
-    note: (text) => line(`      ${styled('dim', text)}`),
+    note,
     table(rows) {
       const widest = Math.max(...rows.map(([name]) => name.length))
       for (const [name, value] of rows) line(`  ${styled('dim', name.padEnd(widest))}  ${value}`)
     },
     say: line,
+  }
+}
+
+/** The last lines of a terminal, which are drawn anew while work is under way; what is printed goes above them. */
+class MovingLines {
+  readonly #out: NodeJS.WriteStream
+  readonly #moving: boolean
+  readonly #lines = new Set<(frame: number) => string>()
+  #frame = 0
+  #drawn = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(out: NodeJS.WriteStream, moving: boolean) {
+    this.#out = out
+    this.#moving = moving
+  }
+
+  readonly print = (text: string): void => {
+    this.#out.write(`${this.#erasure()}${text}\n`)
+    this.#draw()
+  }
+
+  /** Adds a line; the answer takes it away. */
+  enter(line: (frame: number) => string): () => void {
+    this.#lines.add(line)
+    if (this.#moving) this.#timer ??= setInterval(() => this.#draw(), FRAME_MS)
+    return () => {
+      this.#lines.delete(line)
+      if (this.#lines.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+  }
+
+  #draw(): void {
+    if (!this.#moving) return
+    const before = this.#erasure()
+    this.#frame += 1
+    const lines = [...this.#lines].map((line) => this.#fitted(line(this.#frame)))
+    this.#drawn = lines.length
+    this.#out.write(before + lines.map((text) => `${text}\n`).join(''))
+  }
+
+  #erasure(): string {
+    const lines = this.#drawn
+    this.#drawn = 0
+    return lines === 0 ? '' : `\u001b[${lines}A\r\u001b[J`
+  }
+
+  /** A line that wraps could not be taken away again. */
+  #fitted(text: string): string {
+    const room = Math.max(this.#out.columns ?? 100, 40) - 1
+    const plain = stripVTControlCharacters(text)
+    return plain.length <= room ? text : `${plain.slice(0, room - 1)}…`
   }
 }
 

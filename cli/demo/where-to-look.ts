@@ -12,6 +12,7 @@ export function whereToLook({ screen, installation, staff, home, outside }: Stor
     ['what the SIEM got', home.file('siem/')],
     ['tokens, one per role', home.file('tokens.json')],
     ['log', home.file('openirm.log')],
+    ['Dropbox, stood in for', outside.dropbox.url],
     ['the log bucket', `${outside.bucket.endpoint}/${outside.bucket.name}/`],
   ])
 }

@@ -71,7 +71,8 @@ async function finished(at: Home, ...more: string[]): Promise<{ report: Report; 
 }
 
 /** What may not depend on how often the story was interrupted. */
-const outcomeOf = ({ imports, alerts, approvals, cases, deliveries, privacyScan }: Report) => ({
+const outcomeOf = ({ stories, imports, alerts, approvals, cases, deliveries, privacyScan }: Report) => ({
+  stories,
   imports,
   alerts,
   approvals,

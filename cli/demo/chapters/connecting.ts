@@ -1,69 +1,25 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../../../domain/errors.ts'
-import type { HrFile } from '../../../sandbox/organisation/index.ts'
 import { all, answerOf, asFile, ifMatch, once, type Wire } from '../asking.ts'
 import { some } from '../screen.ts'
-import { mustBe, NAMES, type Story } from '../story.ts'
+import { type Source, type Step, sourcesOf } from '../sources.ts'
+import { DESTINATIONS, type DestinationKey, mustBe, type Story } from '../story.ts'
+import { SOURCES, type SourceKey } from '../tales/index.ts'
 
-type Step = 'prerequisites' | 'credentials' | 'test' | 'map' | 'dry_run' | 'activate'
-
-interface Source {
-  kind: Wire['ConnectorKindId']
-  name: string
-  settings: Record<string, unknown>
-  secrets?: Record<string, unknown>
-  /** The first rows of a file, for sources that send files. */
-  sample?: Buffer
-  steps: readonly Step[]
-}
-
-/** The S3 trail is read when the story says so; the platform's own schedule follows once a day. */
+/** Pulled sources are read when the story says so; the platform's own schedule follows once a day. */
 const ONCE_A_DAY_S = 86_400
-const SAMPLE_ROWS = 5
 
-/** Connects HR and Amazon S3 as an admin does, step by step. */
-export async function connectSources(story: Story): Promise<{ profiles: string; changes: string; trail: string }> {
-  const { screen, outside } = story
-  screen.chapter('Connect', 'an admin walks through the guided set-up of each source')
-  const [profilesFile, changesFile] = outside.organisation.hrFiles() as [HrFile, HrFile]
-  const hr = (name: string, file: HrFile): Source => ({
-    kind: 'hr',
-    name,
-    settings: file.scenarioConfig,
-    sample: firstRows(file.bytes),
-    steps: ['credentials', 'test', 'map', 'dry_run', 'activate'],
-  })
-  const profiles = await connect(story, hr(NAMES.profiles, profilesFile))
-  const changes = await connect(story, hr(NAMES.changes, changesFile))
-  const { organisation, bucket } = outside
-  const trail = await connect(story, {
-    kind: 'amazon-s3',
-    name: NAMES.trail,
-    settings: {
-      bucket: bucket.name,
-      region: organisation.region,
-      endpoint: bucket.endpoint,
-      forcePathStyle: true,
-      accessKeyId: bucket.accessKeyId,
-      userDomain: organisation.userDomain,
-      ownAccounts: [...organisation.accounts],
-      startDaysBack: organisation.daysBack,
-    },
-    secrets: { secretAccessKey: bucket.secretAccessKey },
-    steps: ['prerequisites', 'credentials', 'test', 'map', 'dry_run', 'activate'],
-  })
-  await readOnceADay(story, trail)
-  return { profiles, changes, trail }
+export type Connectors = Record<SourceKey, string>
+
+/** Connects every source as an admin does, step by step; the sources do not wait for each other. */
+export async function connectSources(story: Story): Promise<Connectors> {
+  story.screen.chapter('Connect', 'an admin walks through the guided set-up of each source')
+  const sources = sourcesOf(story.outside)
+  const ids = await Promise.all(sources.map((source) => connect(story, source)))
+  const connectors = Object.fromEntries(sources.map(({ key }, n) => [key, ids[n] as string])) as Connectors
+  for (const key of ['trail', 'files'] as const) await readOnceADay(story, key, connectors[key])
+  return connectors
 }
-
-const firstRows = (bytes: Buffer): Buffer =>
-  Buffer.from(
-    bytes
-      .toString()
-      .split('\n')
-      .slice(0, SAMPLE_ROWS + 1)
-      .join('\n'),
-  )
 
 async function connect(story: Story, source: Source): Promise<string> {
   const { ask } = story.staff.admin
@@ -95,11 +51,13 @@ async function connect(story: Story, source: Source): Promise<string> {
     },
     ({ steps }) => {
       const done = steps.filter(({ state }) => state === 'done').map(({ step }) => step.replace('_', ' '))
-      return done.filter((step) => step !== 'proven').join(' → ')
+      const dryRun = steps.find(({ step }) => step === 'dry_run')?.result as { records?: number } | null
+      return [
+        done.filter((step) => step !== 'proven').join(' → '),
+        ...(dryRun?.records ? [`dry run: ${some(dryRun.records, 'record')} decoded, nothing stored`] : []),
+      ]
     },
   )
-  const dryRun = setup.steps.find(({ step }) => step === 'dry_run')?.result as { records?: number } | null
-  if (dryRun?.records) story.screen.note(`dry run: ${some(dryRun.records, 'record')} decoded, nothing stored`)
   return setup.connectorId
 }
 
@@ -117,7 +75,11 @@ async function describe(story: Story, setup: Wire['Setup'], source: Source): Pro
   }
   const { sample } = source
   if (sample && current.sample?.sha256 !== createHash('sha256').update(sample).digest('hex')) {
-    const params = { path, ...ifMatch(current.revision), query: { name: 'sample.csv' } }
+    const params = {
+      path,
+      ...ifMatch(current.revision),
+      query: { name: source.kind === 'physical-badging' ? 'sample.json' : 'sample.csv' },
+    }
     current = await answerOf(() => ask.PUT('/set-ups/{setupId}/sample', { params, ...asFile(sample) }))
   }
   return current
@@ -130,31 +92,31 @@ function stepFailed({ name }: Source, step: Step, result: unknown): AppError {
   })
 }
 
-async function readOnceADay(story: Story, connectorId: string): Promise<void> {
+async function readOnceADay(story: Story, key: SourceKey, connectorId: string): Promise<void> {
   const { ask } = story.staff.admin
   const path = { connectorId }
   const connector = await answerOf(() => ask.GET('/connectors/{connectorId}', { params: { path } }))
-  mustBe(connector.state === 'active', `the connector ${NAMES.trail} is ${connector.state} after its activation`)
+  mustBe(connector.state === 'active', `the connector ${SOURCES[key]} is ${connector.state} after its activation`)
   if (connector.everySeconds === ONCE_A_DAY_S) return
   const params = { path, ...ifMatch(connector.revision) }
   await answerOf(() => ask.PATCH('/connectors/{connectorId}', { params, body: { everySeconds: ONCE_A_DAY_S } }))
 }
 
 /** Adds the SIEM's two ways in before there is anything to tell. */
-export async function addDestinations(story: Story): Promise<Record<'webhook' | 'syslog', string>> {
+export async function addDestinations(story: Story): Promise<Record<DestinationKey, string>> {
   const { webhook, syslog } = story.outside
   return story.screen.step(
     'Two destinations',
     async () => ({
       webhook: await destination(story, {
         kind: 'standard-webhooks',
-        name: NAMES.webhook,
+        name: DESTINATIONS.webhook,
         settings: { url: webhook.url },
         secrets: { secret: webhook.secret },
       }),
       syslog: await destination(story, {
         kind: 'syslog',
-        name: NAMES.syslog,
+        name: DESTINATIONS.syslog,
         settings: { host: '127.0.0.1', port: syslog.port, transport: 'tcp' },
       }),
     }),

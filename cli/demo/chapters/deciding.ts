@@ -1,70 +1,67 @@
-import type { Person } from '../../../sandbox/organisation/index.ts'
 import { all, answerOf, once, problemOf, until, type Wire } from '../asking.ts'
 import { mustBe, type Story } from '../story.ts'
+import type { Tale } from '../tales/index.ts'
 import type { Watched } from './watching.ts'
 
-/** Two people decide: one asks for a case, another agrees. Then the case is worked on. */
-export async function decide(story: Story, { alert }: Watched): Promise<void> {
-  const { screen } = story
+/** Two people decide about each alert: one asks for a case, another agrees. Then the case is worked on. */
+export async function decide(story: Story, watched: readonly Watched[]): Promise<void> {
+  const { screen, report } = story
   screen.chapter('Decide', 'an analyst asks, somebody else approves; nobody sees a name')
+  Object.assign(report, { alerts: [], approvals: [], cases: [] })
+  // One after the other: the receivers are told in the order in which people decide.
+  for (const each of watched) await decideAbout(story, each)
+}
+
+async function decideAbout(story: Story, { tale, alert }: Watched): Promise<void> {
+  const { screen } = story
   await screen.step(
-    'Analyst',
-    () => triage(story, alert.id),
-    (comment) => `assigned, confirmed; wrote “${comment}”`,
+    tale.policy.name,
+    async (line) => {
+      line.show('an analyst looks')
+      const comment = await triage(story, tale, alert.id)
+      line.show('the analyst asks')
+      const approval = await escalate(story, tale, alert.id)
+      line.show('somebody else decides')
+      await approve(story, tale, approval)
+      line.show('a case is worked on')
+      const closed = await workOnCase(story, tale, alert.id)
+      await reportDecisions(story, tale, alert.id, closed)
+      return { comment, closed }
+    },
+    ({ comment, closed: { state, resolution } }) => [
+      `${state}: ${resolution?.replace('_', ' ')}`,
+      `analyst: assigned, confirmed; wrote “${comment}”`,
+      'escalation: asked for; the analyst tried to approve it and was refused',
+      'approver: read the receipt, approved',
+      'case: opened, worked on by an investigator, closed',
+    ],
   )
-  const approval = await screen.step(
-    'Escalation',
-    () => escalate(story, alert.id),
-    () => 'asked for; the analyst tried to approve it and was refused',
-  )
-  await screen.step(
-    'Approver',
-    () => approve(story, approval),
-    () => 'read the receipt, approved',
-  )
-  await screen.step(
-    'Case',
-    () => workOnCase(story, alert.id),
-    ({ state, resolution }) => `opened, worked on by an investigator, ${state}: ${resolution?.replace('_', ' ')}`,
-  )
-  await reportDecisions(story)
 }
 
 const readAlert = (story: Story, alertId: string): Promise<Wire['Alert']> =>
   answerOf(() => story.staff.analyst.ask.GET('/alerts/{alertId}', { params: { path: { alertId } } }))
 
 /** What the analyst writes names the person; what is stored does not. */
-async function triage(story: Story, alertId: string): Promise<string> {
+async function triage(story: Story, tale: Tale, alertId: string): Promise<string> {
   const { ask, staffId } = story.staff.analyst
   const path = { alertId }
   const alert = await readAlert(story, alertId)
   if (alert.assigneeId !== staffId && alert.state === 'needs_review') {
-    const params = { path, ...once('alert.assign') }
+    const params = { path, ...once(`${tale.id}.alert.assign`) }
     await answerOf(() => ask.POST('/alerts/{alertId}/assign', { params, body: { assigneeId: staffId } }))
   }
   const comments = () =>
     all((cursor) => ask.GET('/alerts/{alertId}/comments', { params: { path, query: cursor ? { cursor } : {} } }))
   if ((await comments()).length === 0) {
-    const { name, address } = takerOf(story)
-    const comment = `Four nights. What do ${name.first} ${name.last} and ${address} hand over to anybody?`
-    const params = { path, ...once('alert.comment') }
+    const comment = tale.words.comment(tale.found(story.outside))
+    const params = { path, ...once(`${tale.id}.alert.comment`) }
     await answerOf(() => ask.POST('/alerts/{alertId}/comments', { params, body: { comment } }))
   }
   if (alert.state === 'needs_review') {
-    const params = { path, ...once('alert.confirm') }
-    await answerOf(() =>
-      ask.POST('/alerts/{alertId}/confirm', { params, body: { comment: 'Nothing of this is a handover.' } }),
-    )
+    const params = { path, ...once(`${tale.id}.alert.confirm`) }
+    await answerOf(() => ask.POST('/alerts/{alertId}/confirm', { params, body: { comment: tale.words.confirm } }))
   }
   return (await comments())[0]?.body ?? ''
-}
-
-function takerOf({ outside: { organisation }, home }: Story): Person {
-  for (let index = 0; index < home.plot.people; index += 1) {
-    const person = organisation.person(index)
-    if (organisation.expectations.alertsFor.includes(person.address)) return person
-  }
-  throw new Error('a story without somebody who takes data')
 }
 
 const approvalsOf = async (story: Story, alertId: string): Promise<Wire['Approval'][]> =>
@@ -72,16 +69,16 @@ const approvalsOf = async (story: Story, alertId: string): Promise<Wire['Approva
     await all((cursor) => story.staff.approver.ask.GET('/approvals', { params: { query: cursor ? { cursor } : {} } }))
   ).filter((approval) => approval.alertId === alertId)
 
-async function escalate(story: Story, alertId: string): Promise<Wire['Approval']> {
+async function escalate(story: Story, tale: Tale, alertId: string): Promise<Wire['Approval']> {
   const { ask } = story.staff.analyst
   if ((await approvalsOf(story, alertId)).length === 0) {
-    const params = { path: { alertId }, ...once('alert.escalate') }
-    const body = { comment: 'Three nights of reading, a copy to another account, then deletion.' }
+    const params = { path: { alertId }, ...once(`${tale.id}.alert.escalate`) }
+    const body = { comment: tale.words.escalate }
     await answerOf(() => ask.POST('/alerts/{alertId}/escalate', { params, body }))
   }
   const [approval] = await approvalsOf(story, alertId)
   mustBe(approval !== undefined, 'the escalation asked for no approval')
-  const params = { path: { approvalId: approval.id }, ...once('approval.self') }
+  const params = { path: { approvalId: approval.id }, ...once(`${tale.id}.approval.self`) }
   const self = await ask.POST('/approvals/{approvalId}/decide', { params, body: { decision: 'approve' } })
   const refusal = self.error === undefined ? undefined : problemOf(self.error, self.response)
   mustBe(
@@ -91,17 +88,17 @@ async function escalate(story: Story, alertId: string): Promise<Wire['Approval']
   return approval
 }
 
-async function approve(story: Story, { id, alertId, state }: Wire['Approval']): Promise<void> {
+async function approve(story: Story, tale: Tale, { id, alertId, state }: Wire['Approval']): Promise<void> {
   if (state !== 'pending') return
   const { ask } = story.staff.approver
   await answerOf(() => ask.GET('/alerts/{alertId}/receipt', { params: { path: { alertId } } }))
-  const params = { path: { approvalId: id }, ...once('approval.decide') }
-  const body = { decision: 'approve' as const, comment: 'The receipt is clear.' }
+  const params = { path: { approvalId: id }, ...once(`${tale.id}.approval.decide`) }
+  const body = { decision: 'approve' as const, comment: tale.words.approve }
   const decided = await answerOf(() => ask.POST('/approvals/{approvalId}/decide', { params, body }))
   mustBe(decided.state === 'approved', `the approval is ${decided.state} after its one approver agreed`)
 }
 
-async function workOnCase(story: Story, alertId: string): Promise<Wire['Case']> {
+async function workOnCase(story: Story, tale: Tale, alertId: string): Promise<Wire['Case']> {
   const { analyst, investigator } = story.staff
   const found = await until(
     async () => {
@@ -114,7 +111,7 @@ async function workOnCase(story: Story, alertId: string): Promise<Wire['Case']> 
   let current = found as Wire['Case']
   const path = { caseId: current.id }
   if (current.state === 'active' && current.assigneeId !== investigator.staffId) {
-    const params = { path, ...once('case.assign') }
+    const params = { path, ...once(`${tale.id}.case.assign`) }
     const body = { assigneeId: investigator.staffId }
     current = await answerOf(() => analyst.ask.POST('/cases/{caseId}/assign', { params, body }))
   }
@@ -123,16 +120,13 @@ async function workOnCase(story: Story, alertId: string): Promise<Wire['Case']> 
     ask.GET('/cases/{caseId}/notes', { params: { path, query: cursor ? { cursor } : {} } }),
   )
   if (current.state === 'active' && notes.length === 0) {
-    const params = { path, ...once('case.note') }
-    const body = { comment: 'The other account belongs to a competitor; access was taken away.' }
+    const params = { path, ...once(`${tale.id}.case.note`) }
+    const body = { comment: tale.words.note }
     current = await answerOf(() => ask.POST('/cases/{caseId}/notes', { params, body }))
   }
   if (current.state === 'active') {
-    const params = { path, ...once('case.resolve') }
-    const body = {
-      resolution: 'confirmed_violation' as const,
-      comment: 'Admitted in the presence of the works council.',
-    }
+    const params = { path, ...once(`${tale.id}.case.resolve`) }
+    const body = { resolution: tale.resolution, comment: tale.words.resolve }
     current = await answerOf(() => ask.POST('/cases/{caseId}/resolve', { params, body }))
   }
   await until(
@@ -143,29 +137,25 @@ async function workOnCase(story: Story, alertId: string): Promise<Wire['Case']> 
   return current
 }
 
-async function reportDecisions(story: Story): Promise<void> {
+async function reportDecisions(story: Story, tale: Tale, alertId: string, closed: Wire['Case']): Promise<void> {
   const { analyst, siem } = story.staff
   const { report } = story
-  const alerts = await all((cursor) => analyst.ask.GET('/alerts', { params: { query: cursor ? { cursor } : {} } }))
-  report.alerts = []
-  report.approvals = []
-  for (const alert of alerts) {
-    const path = { alertId: alert.id }
-    const receipt = await answerOf(() => analyst.ask.GET('/alerts/{alertId}/receipt', { params: { path } }))
-    const versions = await all((cursor) =>
-      siem.ask.GET('/alerts/{alertId}/versions', { params: { path, query: cursor ? { cursor } : {} } }),
-    )
-    report.alerts.push({
-      severity: alert.severity,
-      score: alert.score,
-      state: alert.state,
-      contributions: receipt.contributions.length,
-      versions: versions.reverse().map(({ version, change, state, score }) => ({ version, change, state, score })),
-    })
-    for (const { kind, state, decisions } of await approvalsOf(story, alert.id)) {
-      report.approvals.push({ kind, state, decisions: decisions.length })
-    }
+  const path = { alertId }
+  const alert = await readAlert(story, alertId)
+  const receipt = await answerOf(() => analyst.ask.GET('/alerts/{alertId}/receipt', { params: { path } }))
+  const versions = await all((cursor) =>
+    siem.ask.GET('/alerts/{alertId}/versions', { params: { path, query: cursor ? { cursor } : {} } }),
+  )
+  report.alerts.push({
+    story: tale.id,
+    severity: alert.severity,
+    score: alert.score,
+    state: alert.state,
+    contributions: receipt.contributions.length,
+    versions: versions.reverse().map(({ version, change, state, score }) => ({ version, change, state, score })),
+  })
+  for (const { kind, state, decisions } of await approvalsOf(story, alertId)) {
+    report.approvals.push({ story: tale.id, kind, state, decisions: decisions.length })
   }
-  const cases = await all((cursor) => analyst.ask.GET('/cases', { params: { query: cursor ? { cursor } : {} } }))
-  report.cases = cases.map(({ state, resolution }) => ({ state, resolution }))
+  report.cases.push({ story: tale.id, state: closed.state, resolution: closed.resolution })
 }

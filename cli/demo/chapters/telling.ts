@@ -2,28 +2,29 @@ import { all, answerOf, until, type Wire } from '../asking.ts'
 import type { Journal } from '../journal.ts'
 import type { Kept } from '../outside.ts'
 import { some } from '../screen.ts'
-import { mustBe, NAMES, type Story } from '../story.ts'
+import { DESTINATIONS, type DestinationKey, mustBe, type Story } from '../story.ts'
 
 /** Holds what both receivers have against every version of every alert. */
-export async function tell(story: Story, destinations: Record<'webhook' | 'syslog', string>): Promise<void> {
+export async function tell(story: Story, destinations: Record<DestinationKey, string>): Promise<void> {
   const { screen, outside, report } = story
   screen.chapter('Tell', 'the SIEM has every version, in order, and can prove that nothing is missing')
   report.deliveries = []
   for (const kind of ['webhook', 'syslog'] as const) {
     const { journal } = outside[kind]
     const received = await screen.step(
-      NAMES[kind],
+      DESTINATIONS[kind],
       () => receivedAll(story, destinations[kind], journal),
       (events) => `${some(events.length, 'event')}, numbers 1–${events.length} without a gap`,
     )
     report.deliveries.push({
-      destination: NAMES[kind],
+      destination: DESTINATIONS[kind],
       accepted: received.length,
       received: received.map(({ number, type }) => ({ number, type })),
     })
   }
-  const changes = report.alerts.flatMap(({ versions }) => versions.map(({ change }) => change.replace('_', ' ')))
-  screen.note(changes.join(' → '))
+  for (const { story: tale, versions } of report.alerts) {
+    screen.note(`${tale}: ${versions.map(({ change }) => change.replace('_', ' ')).join(' → ')}`)
+  }
 }
 
 async function receivedAll(story: Story, destinationId: string, journal: Journal<Kept>): Promise<Kept[]> {

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { EncryptingCodec } from '../../../activities/payload-codec.ts'
+import type { Hospital } from '../../../sandbox/organisation/hospital/index.ts'
 import type { Organisation } from '../../../sandbox/organisation/index.ts'
 import { personalStringsOf } from '../../../sandbox/organisation/people.ts'
 import { postgresHome } from '../../embedded/postgres.ts'
@@ -20,7 +21,8 @@ export async function scan(story: Story): Promise<void> {
     'Privacy scan',
     async (line) => {
       line.show('gathering what to look for')
-      const looking = new Looking(new Needles(needlesOf(outside.organisation, people)))
+      const needles = [...needlesOf(outside.organisation, people), ...hospitalNeedles(outside.hospital)]
+      const looking = new Looking(new Needles(needles))
       const { deps } = installation.platform
       line.show('the API as every role')
       const readers = Object.entries(staff).map(([role, { token }]) => ({ role, token }))
@@ -42,7 +44,7 @@ export async function scan(story: Story): Promise<void> {
     },
   )
   const surfaces = [...looking.totals.values()].sort((a, b) => (a.surface < b.surface ? -1 : 1))
-  report.privacyScan = { needles: people, surfaces, hits: looking.hits }
+  report.privacyScan = { needles: people + outside.hospital.people, surfaces, hits: looking.hits }
   for (const { surface, items, bytes, hits } of surfaces) {
     screen.note(
       `${surface.padEnd(30)} ${count(items).padStart(7)}   ${size(bytes).padStart(9)}   ${hits === 0 ? 'clean' : `${hits} HITS`}`,
@@ -64,6 +66,12 @@ export function* needlesOf(organisation: Organisation, people: number): Generato
       yield { text, what: `a name, address or number of generated person ${index}` }
     }
   }
+}
+
+export function* hospitalNeedles(hospital: Hospital): Generator<Needle> {
+  for (const text of new Set(hospital.staffStrings()))
+    yield { text, what: "a name, address or account of the hospital's staff" }
+  for (const text of new Set(hospital.patientStrings())) yield { text, what: 'a name or number of a patient' }
 }
 
 const surfaceIn =
