@@ -144,6 +144,7 @@ export const remindApprovers =
 
 export interface StoredApproval {
   result: ApprovalResult
+  reminded: boolean
   /** Who decided, and under which key. */
   decided: [staffId: string, causeKey: string][]
 }
@@ -153,6 +154,7 @@ export const readApproval =
   (deps: Deps) =>
   ({ approvalId }: { approvalId: string }): Promise<StoredApproval> =>
     deps.db.transaction().execute(async (tx) => {
+      const { reminded_at } = await lockApproval(tx, approvalId)
       const result = await resultOf(tx, approvalId)
       const decisions = await tx
         .selectFrom('approval_decision')
@@ -160,5 +162,5 @@ export const readApproval =
         .where('approval_id', '=', approvalId)
         .orderBy('decided_at')
         .execute()
-      return { result, decided: decisions.map((row) => [row.staff_id, row.cause_key]) }
+      return { result, reminded: reminded_at !== null, decided: decisions.map((row) => [row.staff_id, row.cause_key]) }
     })

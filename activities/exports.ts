@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import {
@@ -10,6 +11,7 @@ import {
 } from '../db/deliveries.ts'
 import { AppError, isAppError } from '../domain/errors.ts'
 import { parseSettings } from '../domain/form.ts'
+import type { HumanInput, SiemExportState } from '../domain/processes.ts'
 import type { OutboundDelivery, Sender } from '../exporters/exporter.ts'
 import { exporterKind } from '../exporters/kinds.ts'
 import { openSecrets } from './connector-config.ts'
@@ -147,24 +149,38 @@ async function stopDestination(
   })
 }
 
-/** An operator has mended what stopped it. */
+/** An operator has mended what stopped it. The same act again gets its first answer, also when it stopped anew meanwhile. */
 export const resumeDestination =
   (deps: Deps) =>
-  ({ destinationId, staffId }: { destinationId: string; staffId: string }): Promise<void> =>
+  ({ destinationId, staffId, causeKey }: HumanInput & { destinationId: string }): Promise<SiemExportState> =>
     deps.db.transaction().execute(async (tx) => {
-      const changed = await tx
+      const row = await tx
+        .selectFrom('destination')
+        .select(['state', 'accepted_number'])
+        .where('id', '=', destinationId)
+        .forUpdate()
+        .executeTakeFirst()
+      if (!row) throw new AppError('not_found', `there is no destination ${destinationId}`)
+      const subject = { action: 'destination.resumed', subjectKind: 'destination', subjectId: destinationId }
+      const done = await tx
+        .selectFrom('audit_entry')
+        .select(sql<number>`(detail ->> 'accepted_number')::int`.as('accepted_number'))
+        .where('subject_kind', '=', subject.subjectKind)
+        .where('subject_id', '=', subject.subjectId)
+        .where('action', '=', subject.action)
+        .where('staff_id', '=', staffId)
+        .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
+        .executeTakeFirst()
+      const { accepted_number } = done ?? row
+      const answer: SiemExportState = { state: 'sending', acceptedNumber: accepted_number, stopCode: null }
+      if (done || row.state !== 'stopped') return answer
+      await tx
         .updateTable('destination')
         .set({ state: 'active', stop_reason: null })
         .where('id', '=', destinationId)
-        .where('state', '=', 'stopped')
-        .executeTakeFirst()
-      if (Number(changed.numUpdatedRows) === 0) return
-      await appendAudit(tx, {
-        staffId,
-        action: 'destination.resumed',
-        subjectKind: 'destination',
-        subjectId: destinationId,
-      })
+        .execute()
+      await appendAudit(tx, { staffId, ...subject, detail: { cause_key: causeKey, accepted_number } })
+      return answer
     })
 
 /** Adds the manifest of a UTC day to every destination that lacks it; returns those that have it. */

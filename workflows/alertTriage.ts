@@ -83,12 +83,22 @@ export async function alertTriage({ alertId }: TriageInput): Promise<{ state: st
     turns += 1
   })
 
-  const { approval, waitedMs } = await readTriage({ alertId })
-  if (turns === 0) waitingSince = Date.now() - waitedMs
+  const { approval, state, waitedMs } = await readTriage({ alertId })
+  if (turns === 0) {
+    waitingSince = Date.now() - waitedMs
+    // A run that continues another has no summary.
+    setCurrentDetails(`Alert is **${state}**.`)
+  }
   // An approval may outlive the run that asked for it.
   if (approval) await openApproval(approval)
 
+  const suggested = () => workflowInfo().continueAsNewSuggested
   for (;;) {
+    // First of all: whatever comes without a pause must not put it off.
+    if (suggested()) {
+      await condition(allHandlersFinished)
+      return continueAsNew<typeof alertTriage>({ alertId })
+    }
     const turn = turns
     const view = await readTriage({ alertId })
     // Something was booked meanwhile: what was read may be what was before.
@@ -104,11 +114,6 @@ export async function alertTriage({ alertId }: TriageInput): Promise<{ state: st
       await condition(allHandlersFinished)
       if (turns === turn) return { state: view.state }
       continue
-    }
-    const suggested = () => workflowInfo().continueAsNewSuggested
-    if (suggested()) {
-      await condition(allHandlersFinished)
-      return continueAsNew<typeof alertTriage>({ alertId })
     }
     const clock = nextClock(view, Date.now() - waitingSince)
     const moved = await condition(() => turns !== turn || suggested(), clock?.afterMs ?? IDLE_MS)

@@ -28,8 +28,9 @@ export async function approval(input: ApprovalInput): Promise<ApprovalResult> {
   // Handlers stand before the first wait: an update that starts this run would find none otherwise.
   let latest: ApprovalResult | undefined
   const note = (result: ApprovalResult): ApprovalResult => {
-    latest = result
-    setCurrentDetails(`**${result.state}**, ${result.approvals} of ${result.quorum} approvals.`)
+    // A repeated act answers what was so when it was done first.
+    latest = latest ? later(latest, result) : result
+    setCurrentDetails(`**${latest.state}**, ${latest.approvals} of ${latest.quorum} approvals.`)
     return result
   }
 
@@ -67,12 +68,14 @@ export async function approval(input: ApprovalInput): Promise<ApprovalResult> {
 
   const stored = await readApproval({ approvalId })
   for (const [staffId, causeKey] of stored.decided) if (!decided.has(staffId)) decided.set(staffId, causeKey)
-  latest = latest ? later(latest, stored.result) : stored.result
+  note(stored.result)
   const current = () => latest as ApprovalResult
   const isClosed = () => current().state !== 'pending'
   const moved = () => isClosed() || workflowInfo().continueAsNewSuggested
   const until = (instant: string) => Math.max(Date.parse(instant) - Date.now(), 1)
-  if (input.remindAt !== null && Date.parse(input.remindAt) > Date.now()) {
+  // The moment to remind may have passed between two runs.
+  const unreminded = !stored.reminded && Date.parse(input.expiresAt) > Date.now()
+  if (input.remindAt !== null && unreminded) {
     if (!(await condition(moved, until(input.remindAt)))) await remindApprovers({ approvalId })
   }
   if (!moved() && !(await condition(moved, until(input.expiresAt)))) {

@@ -40,6 +40,7 @@ export async function caseWork({ caseId }: CaseWorkInput): Promise<CaseResult> {
   setHandler(resolveCase, (input) => change({ ...input, change: 'resolve' }))
 
   latest = newer(await readCase({ caseId }))
+  setCurrentDetails(`Case is **${latest.state}**.`)
   const isResolved = () => latest?.state === 'resolved'
   await condition(() => isResolved() || workflowInfo().continueAsNewSuggested)
   await condition(allHandlersFinished)

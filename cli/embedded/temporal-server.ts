@@ -26,6 +26,8 @@ export interface TemporalOptions {
   codecEndpoint?: string
   /** False: nothing is kept; for tests. */
   keep?: boolean
+  /** Settings of the server's dynamic configuration, as JSON values by name; for tests. */
+  dynamicConfig?: Record<string, number | boolean | string>
   onExit?: () => void
 }
 
@@ -41,6 +43,10 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
   const { port, preferredTaken } = await freePort(options.preferredPort)
   const ui = await freePort(options.preferredUiPort)
   const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap((name) => ['--search-attribute', `${name}=Keyword`])
+  const dynamicConfig = Object.entries(options.dynamicConfig ?? {}).flatMap(([name, value]) => [
+    '--dynamic-config-value',
+    `${name}=${JSON.stringify(value)}`,
+  ])
   const logFile = openSync(path.join(home, 'server.log'), 'a', 0o600)
   const child = spawn(
     options.cliPath,
@@ -59,6 +65,7 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
       ],
       ...(options.keep === false ? [] : ['--db-filename', database]),
       ...(options.codecEndpoint ? ['--ui-codec-endpoint', options.codecEndpoint] : []),
+      ...dynamicConfig,
       ...attributes,
     ],
     // In a group of its own, like the database: it is stopped in order, not by the terminal.

@@ -29,7 +29,7 @@ export const exports_: ScenariosOf<'drainDestination' | 'resumeDestination' | 'w
         await refused(stage)
         await stage.run('drainDestination', { destinationId: stage.destinationId })
         stage.receiver.faults.clear()
-        return { destinationId: stage.destinationId, staffId: stage.analyst }
+        return { destinationId: stage.destinationId, staffId: stage.analyst, causeKey: 'mended' }
       },
     },
   },
