@@ -59,7 +59,7 @@ export async function prepareTemplate(serverUrl: string): Promise<string> {
 }
 
 /** A database of the caller's own, cloned from the migrated template; dropped when disposed. */
-export async function testDatabase(): Promise<TestDatabase> {
+export async function testDatabase(ring: KeyRing = createKeyRing()): Promise<TestDatabase> {
   const serverUrl = process.env['OPENIRM_TEST_DATABASE_URL']
   if (!serverUrl) throw new Error('the test harness is not running: start tests with `npm test` or `npx vitest`')
   const name = `test_${randomBytes(6).toString('hex')}`
@@ -71,7 +71,6 @@ export async function testDatabase(): Promise<TestDatabase> {
   const url = withDatabase(serverUrl, name)
   const pool = createPool(url, { max: 10, applicationName: 'openirm-test' })
   const db = createDatabase(pool)
-  const ring = createKeyRing()
   return {
     url,
     db,

@@ -19,6 +19,7 @@ import { SEARCH_ATTRIBUTES } from '../../domain/processes.ts'
 import { exporterKind } from '../../exporters/kinds.ts'
 import { bundleWorkflows, type Queue, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
+import { keepHistories, ringOfWorld } from './histories.ts'
 import { insertConnector, insertPolicy } from './rows.ts'
 
 export interface World extends AsyncDisposable {
@@ -45,7 +46,7 @@ export interface WorldOptions {
 
 /** A database, a namespace and workers of the test's own, over the run's real servers. */
 export async function world(options: WorldOptions = {}): Promise<World> {
-  const t = await testDatabase()
+  const t = await testDatabase(ringOfWorld())
   const server = await ownNamespace(options.temporalAddress ?? (process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string))
   return over(t, server, options.queues)
 }
@@ -66,7 +67,7 @@ export async function waitingWorld(): Promise<WaitingWorld> {
   const env = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: executable } },
   })
-  const w = await over(await testDatabase(), {
+  const w = await over(await testDatabase(ringOfWorld()), {
     connection: env.connection,
     native: env.nativeConnection,
     namespace: env.namespace ?? 'default',
@@ -182,6 +183,7 @@ async function over(t: TestDatabase, server: Server, queues?: readonly Queue[]):
     },
     async [Symbol.asyncDispose]() {
       await workers.stop()
+      await keepHistories(client)
       await server.close()
       rmSync(folder, { recursive: true, force: true })
       await t[Symbol.asyncDispose]()

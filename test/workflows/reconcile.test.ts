@@ -5,6 +5,7 @@ import { prerequisiteStart, triageStart } from '../../activities/starting.ts'
 import * as processes from '../../api/processes.ts'
 import { openPullImport } from '../../db/imports.ts'
 import { openSetup } from '../../db/setups.ts'
+import { workflowId as processId, TASK_QUEUES } from '../../domain/processes.ts'
 import { startS3 } from '../../sandbox/s3.ts'
 import { raiseAlert, setPolicy } from '../harness/alerts.ts'
 import { daysAgo, deliver, trailRecord, trailSettings } from '../harness/trail.ts'
@@ -146,4 +147,6 @@ test('whatever is lost or left over in Temporal is repaired from the rows, and t
   )
   expect([...changed.created, ...changed.deleted]).toEqual([`import/${connectorId}`, 'import/nobody'])
   expect(await settled()).toEqual(NOTHING)
+  const round = { workflowId: processId.reconcile, taskQueue: TASK_QUEUES.triage, args: [] }
+  expect(await w.client.workflow.execute('reconcile', round)).toMatchObject(NOTHING)
 })
