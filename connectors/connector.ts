@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { FactKind, Mapped, Rejected } from '../domain/signal.ts'
 import type { Access, RequestLimit } from './access.ts'
+import { valueRules, withValueRules } from './value-rules.ts'
 
 /** JSON that a reader can resume from. Strings for every native position. */
 export type Position = { readonly [key: string]: unknown } | null
@@ -172,7 +173,15 @@ export interface ConnectorDefinition<Config = any, R = any> {
   map(record: R, config: Config): Mapped
 }
 
-/** Checks nothing at run time: it types the definition against its own config. */
-export const defineConnector = <Schema extends z.ZodType<any>, R>(
+/**
+ * Types the definition against its own config, and gives every kind the corrections of values: they are part of its form,
+ * its settings and its mapping.
+ */
+export const defineConnector = <Schema extends z.ZodObject, R>(
   definition: Omit<ConnectorDefinition<z.output<Schema>, R>, 'config'> & { config: Schema },
-): ConnectorDefinition => definition as unknown as ConnectorDefinition
+): ConnectorDefinition =>
+  ({
+    ...definition,
+    config: definition.config.safeExtend({ valueRules }),
+    map: withValueRules(definition.map),
+  }) as unknown as ConnectorDefinition

@@ -58,6 +58,12 @@ export function parseDate(text: string, format: DateFormat, assumedZone: string)
   return { at: new Date(wall - offsetMs(parts.offset)), zoneAssumed: false }
 }
 
+/** The same wall clock in ISO 8601, without a zone; null when the text is no date in the format. */
+export function isoTextOf(text: string, format: Exclude<DateFormat, 'iso'>): string | null {
+  const read = parseDate(text, format, 'UTC')
+  return read === null ? null : read.at.toISOString().slice(0, text.includes(':') ? 19 : 10)
+}
+
 function isoParts(text: string): Parts | null {
   const found = ISO.exec(text)
   if (!found) return null

@@ -2776,7 +2776,7 @@ export interface operations {
                 "application/json": {
                     code?: string;
                     cell?: string;
-                    /** @description Settings to try instead of the connector's own; secrets stay what they are. */
+                    /** @description Settings to try instead of the connector's own, `valueRules` among them: corrections of values before a record is mapped. Secrets stay what they are. */
                     settings?: {
                         [key: string]: unknown;
                     };

@@ -149,3 +149,69 @@ test('a group is re-driven as an import of its own, another is given up, and eve
   await t.w.t.pool.query("delete from quarantined_row where state = 'expired'")
   expect((await verifyImports(t.w.t.db)).untruth).toBe(`import ${importId} quarantined 5 rows, 4 are kept`)
 })
+
+test('values that the source writes wrongly are corrected by rules: previewed, kept with the settings, used from then on', async () => {
+  const connectorId = await t.w.connector('hr', settings)
+  const at = (path: string) => `/connectors/${connectorId}/quarantined-rows/${path}`
+  const upload = async (rows: string[]) => {
+    const { body } = await admin.post(`/connectors/${connectorId}/files?name=hr.csv`, {
+      bytes: ['Email,Notice,LastDay', ...rows].join('\n'),
+    })
+    return (await ended(body.id)).body
+  }
+  const first = await upload([
+    'fay@example.com,2026-03-01,2026-03-31',
+    'user: gus@example.com,2026-03-01,31.03.2026',
+    'user: hal@example.com,2026-03-02,n/a',
+    'ida@example.com,2026-03-03,30.03.2026',
+  ])
+  expect(first).toMatchObject({ received: 4, stored: 1, quarantined: 3 })
+
+  const prefix = { rule: 'strip', cell: 'Email', prefix: 'user: ' }
+  const dates = { rule: 'date', cell: 'LastDay', format: 'DD.MM.YYYY' }
+  const unknown = { rule: 'replace', cell: 'lastday', from: 'n/a', to: '' }
+  const preview = async (...rules: unknown[]) =>
+    (await admin.post(at('preview'), { json: { settings: { valueRules: rules } } })).body
+  expect(await preview(dates)).toMatchObject({ looked: 3, mended: 1 })
+  // An empty last working day is one that nobody gave, and still nothing that a resignation can do without.
+  expect(await preview(prefix, dates, unknown)).toEqual({
+    looked: 3,
+    mended: 2,
+    ignored: 0,
+    rejected: [{ code: 'required_cell_empty', cell: 'LastDay', rows: 1 }],
+  })
+  expect((await admin.get(`/connectors/${connectorId}`)).body.settings.valueRules).toBeUndefined()
+
+  for (const [rules, field] of [
+    [[{ ...dates, format: 'whenever' }], 'valueRules.0.format'],
+    [[prefix, { rule: 'guess', cell: 'Email' }], 'valueRules.1.rule'],
+    [[{ rule: 'replace', cell: 'Email', from: 'G', to: 'gus@example.com' }], 'valueRules.0.to'],
+  ] as const) {
+    const json = { settings: { valueRules: rules } }
+    const refused = await admin.post(at('preview'), { json })
+    expect(refused.body).toMatchObject({ status: 422, code: 'settings_invalid', field })
+    expect(JSON.stringify(refused.body)).not.toContain('gus')
+    const patched = await admin.patch(`/connectors/${connectorId}`, {
+      revision: 1,
+      json: { settings: { ...settings, ...json.settings } },
+    })
+    expect(patched.body).toMatchObject({ status: 422, code: 'settings_invalid', field })
+  }
+
+  const valueRules = [prefix, dates]
+  const kept = await admin.patch(`/connectors/${connectorId}`, {
+    revision: 1,
+    json: { settings: { ...settings, valueRules } },
+  })
+  expect(kept.body).toMatchObject({ revision: 2, settings: { valueRules } })
+  const redriven = await admin.post(at('redrive'), { json: {} })
+  expect((await ended(redriven.body.importId)).body).toMatchObject({ received: 3, stored: 2, quarantined: 1 })
+  expect((await admin.get(at('groups'))).body.items).toMatchObject([{ code: 'date_invalid', cell: 'LastDay', rows: 1 }])
+  // What waits is the row as it came, not as the rules left it.
+  const [{ sampleRowId }] = (await admin.get(at('groups'))).body.items
+  const sample = await admin.get(`/quarantined-rows/${sampleRowId}`)
+  expect(sample.body.record).toEqual({ email: 'xxxx: xxx@xxxxxxx.xxx', notice: '9999-99-99', lastday: 'x/x' })
+  // The next file is read by the same rules.
+  expect(await upload(['user: jan@example.com,2026-03-04,29.03.2026'])).toMatchObject({ stored: 1, quarantined: 0 })
+  expect(await verifyImports(t.w.t.db)).toMatchObject({ untruth: expect.stringContaining(importId) })
+})
