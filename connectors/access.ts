@@ -6,6 +6,8 @@ import type { Token } from './http/token.ts'
 export interface RequestLimit {
   requests: number
   perSeconds: number
+  /** A second limit that holds as well, over a longer time. */
+  also?: { requests: number; perSeconds: number }
 }
 
 /**

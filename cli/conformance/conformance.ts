@@ -26,8 +26,11 @@ export interface Report {
 export const pullKinds = (): ConnectorDefinition[] =>
   [...connectorKinds.values()].filter(({ delivery }) => delivery === 'pull')
 
-export const benchOf = (kind: string): VendorBench | undefined =>
-  Object.values(benches).find((bench) => bench.kind === kind)
+/** The stand-in of a kind, and those of the further APIs that it reads. */
+export const benchesOf = (kind: string): VendorBench[] =>
+  Object.values<VendorBench>(benches)
+    .filter((bench) => bench.kind === kind)
+    .sort((a, b) => Number(a.variant !== undefined) - Number(b.variant !== undefined))
 
 export interface Options extends Sabotage {
   /** Ids of scenarios; default all. */
@@ -37,30 +40,34 @@ export interface Options extends Sabotage {
 /** Tries one connector against its stand-in, scenario by scenario. */
 export async function conform(host: Host, definition: ConnectorDefinition, options: Options = {}): Promise<Report> {
   const kind = definition.id
-  const bench = benchOf(kind)
+  const stood = benchesOf(kind)
   const missing = [
-    ...(bench ? [] : [`there is no stand-in: add sandbox/benches/${kind}.ts and its line in the registry`]),
+    ...(stood.length > 0 ? [] : [`there is no stand-in: add sandbox/benches/${kind}.ts and its line in the registry`]),
     ...(definition.pull ? [] : ['the kind does not say how its source delivers: declare `pull`']),
   ]
-  if (!bench || missing.length > 0) {
+  if (missing.length > 0) {
     const verdict: Verdict = { scenario: 'stand_in', title: 'stand-in and declaration', state: 'failed', says: missing }
     return { kind, verdicts: [verdict], passed: false, requests: [] }
   }
   const chosen = SCENARIOS.filter(({ id }) => !options.only || options.only.includes(id))
   const verdicts: Verdict[] = []
-  for (const scenario of chosen) verdicts.push(await attempt(host, definition, bench, scenario, options))
-  // What a plain import sends is no part of a single scenario.
-  const requests = options.only ? [] : await plainRun(host, definition, bench, options)
-  return { kind, verdicts, passed: verdicts.every(({ state }) => state !== 'failed'), requests }
+  const requests = new Set<string>()
+  for (const bench of stood) {
+    for (const scenario of chosen) verdicts.push(await attempt(host, definition, bench, scenario, options))
+    // What a plain import sends is no part of a single scenario.
+    if (!options.only) for (const each of await plainRun(host, definition, bench, options)) requests.add(each)
+  }
+  return { kind, verdicts, passed: verdicts.every(({ state }) => state !== 'failed'), requests: [...requests].sort() }
 }
 
 async function attempt(
   host: Host,
   definition: ConnectorDefinition,
   bench: VendorBench,
-  { id, title, run }: Scenario,
+  { id, title: named, run }: Scenario,
   sabotage: Sabotage,
 ): Promise<Verdict> {
+  const title = bench.variant === undefined ? named : `${bench.variant}: ${named}`
   await using rig = await Rig.open(host, definition, bench, sabotage)
   let found: Awaited<ReturnType<typeof run>>
   try {

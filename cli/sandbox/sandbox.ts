@@ -31,7 +31,10 @@ export async function runSandbox({ firstPort, say, until }: SandboxOptions): Pro
       const now = Date.now()
       for (let event = 0; event < PAST_EVENTS; event += 1)
         stage(bench, event, now - (PAST_MS * (PAST_EVENTS - event)) / PAST_EVENTS)
-      say(`${vendor.kind}: set up a connector of this kind with\n${JSON.stringify(bench.settings, null, 2)}\n`)
+      const variant = vendor.variant === undefined ? '' : ` (${vendor.variant})`
+      say(
+        `${vendor.kind}${variant}: set up a connector of this kind with\n${JSON.stringify(bench.settings, null, 2)}\n`,
+      )
     }
     say('The stand-ins run and go on having events. Ctrl-C ends them.')
     let event = PAST_EVENTS

@@ -1,36 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import type { ReadInput } from '../connector.ts'
 import { linkWithin, openHttp } from '../http/client.ts'
-import type { Explain, Fixes } from '../http/refusal.ts'
+import type { Fixes } from '../http/refusal.ts'
 import { signInAtEntra } from '../microsoft/sign-in.ts'
 import { list, object, text } from '../values.ts'
-import type { GraphAlertsConfig } from './config.ts'
+import { type AlertsPage, explain, type Opened, type SecurityAlerts } from './alerts.ts'
+import { openDefender } from './defender-client.ts'
 
 /** Alerts of one page: the API names no maximum; each may carry dozens of pieces of evidence. */
 const PAGE_ALERTS = 500
 const DOING = 'reading security alerts'
 
-export interface AlertsPage {
-  alerts: unknown[]
-  /** Where the next page is, on the configured host; null at the end. */
-  next: string | null
-}
+export const openAlerts = (opened: Opened): SecurityAlerts =>
+  opened.config.api === 'defender' ? openDefender(opened) : openGraph(opened)
 
-export interface SecurityAlerts {
-  /** The first page of what an OData filter finds. */
-  find(filter: string): Promise<AlertsPage>
-  goOn(link: string): Promise<AlertsPage>
-  /** False for a link of another cloud: the address in the settings was changed since. */
-  isOwn(link: string): boolean
-  /** One alert, to see whether they may be read. */
-  probe(): Promise<AlertsPage>
-}
-
-export function openAlerts({
-  config,
-  access,
-  signal,
-}: Pick<ReadInput<GraphAlertsConfig>, 'config' | 'access' | 'signal'>): SecurityAlerts {
+function openGraph({ config, access, signal }: Opened): SecurityAlerts {
   const { graphUrl: base } = config
   const http = openHttp({
     access,
@@ -55,6 +38,8 @@ export function openAlerts({
   }
   const first = (query: Record<string, string | number>) => ask('v1.0/security/alerts_v2', query)
   return {
+    api: 'graph',
+    fields: { created: 'createdDateTime', updated: 'lastUpdateDateTime' },
     // No `$orderby`: it is not documented for alerts. The order, newest first, is also the one in which an alert that
     // changes while pages are read shifts others to a later page, where they are met twice, and never to an earlier one.
     find: (filter) => first({ $filter: filter, $top: PAGE_ALERTS }),
@@ -67,10 +52,4 @@ export function openAlerts({
 const FIXES: Fixes = {
   permission_missing:
     'Give the app the application permission SecurityAlert.Read.All of Microsoft Graph and grant admin consent; it may take minutes to hold.',
-}
-
-/** https://learn.microsoft.com/graph/errors */
-const explain: Explain = (body) => {
-  const reason = text(object(object(body)['error'])['code'])
-  return reason === undefined ? {} : { reason }
 }

@@ -32,7 +32,8 @@ export const microsoftGraphAlerts = defineConnector({
   prerequisites,
   read,
   pull: {
-    limit: { requests: 150, perSeconds: 60 },
+    // Graph allows 150 a minute; the older API 100, and 1,500 an hour.
+    limit: { requests: 100, perSeconds: 60, also: { requests: 1_500, perSeconds: 3_600 } },
     overlapSeconds: OVERLAP_SECONDS,
     sweep: { everySeconds: SWEEP_EVERY_SECONDS, reachSeconds: SWEEP_REACH_SECONDS },
   },

@@ -4,6 +4,7 @@ import { instantOf } from '../instants.ts'
 import { isObject, type Json, list, object, text } from '../values.ts'
 import { snake } from '../words.ts'
 import { peopleOf } from './accounts.ts'
+import { asGraphAlert, isOfDefender } from './defender-alert.ts'
 
 /** Products by `serviceSource`, and by `detectionSource` where that says nothing. What is not listed keeps its own name. */
 const PRODUCTS: Record<string, string> = {
@@ -25,6 +26,11 @@ const SAYS_NOTHING = new Set(['unknown', 'unknownFutureValue'])
 /** One alert, as it is now, to one version of a finding. Never throws: what does not fit is rejected with its path. */
 export function map(record: unknown): Mapped {
   if (!isObject(record)) return reject('field_invalid', '', 'an alert')
+  return isOfDefender(record) ? findingOf(asGraphAlert(record), record) : findingOf(record, record)
+}
+
+/** `raw` is what the source sent, in whichever form. */
+function findingOf(record: Json, raw: Json): Mapped {
   const id = text(record['id'])
   if (!id) return reject('event_id_missing', 'id')
   const versionAt = instantOf(record['lastUpdateDateTime'])
@@ -53,7 +59,7 @@ export function map(record: unknown): Mapped {
     state: stateOf(record),
     flags: flagsOf(record, product, category),
     ...(object_ ? { object: object_ } : {}),
-    raw: record,
+    raw,
   } satisfies Finding
 }
 

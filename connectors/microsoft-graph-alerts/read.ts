@@ -2,7 +2,8 @@ import type { Page, RangeInput, ReadInput } from '../connector.ts'
 import { Refusal } from '../http/refusal.ts'
 import { instantOf, toSeconds } from '../instants.ts'
 import { object } from '../values.ts'
-import { type AlertsPage, openAlerts, type SecurityAlerts } from './client.ts'
+import type { AlertsPage, SecurityAlerts } from './alerts.ts'
+import { openAlerts } from './client.ts'
 import type { GraphAlertsConfig } from './config.ts'
 
 export const OVERLAP_SECONDS = 15 * 60
@@ -18,6 +19,8 @@ interface Pass {
 
 interface Position {
   v: 1
+  /** Whose words the passes are in; absent in positions that are older than the choice. */
+  api?: GraphAlertsConfig['api']
   /** Of the newest version in a window that was read to its end; ISO, milliseconds. */
   updatedAt: string
   /** When the alerts of the last days were last read again. */
@@ -32,10 +35,13 @@ export async function* read(input: ReadInput<GraphAlertsConfig>): AsyncGenerator
   const alerts = openAlerts(input)
   const position = (input.position as unknown as Position | null) ?? begin(config, until)
   const page = (found: unknown[]): Page => pageOf(found, structuredClone(position) as unknown as Page['after'])
+  const { created, updated } = alerts.fields
 
+  // A pass that the other API has begun is begun anew: its filter and its links are not understood here.
+  if ((position.api ?? 'graph') !== alerts.api) Object.assign(position, { api: alerts.api, sweep: null, live: null })
   if (!position.sweep && until.getTime() - Date.parse(position.sweptAt) >= SWEEP_EVERY_SECONDS * 1000) {
     const from = toSeconds(until.getTime() - SWEEP_REACH_SECONDS * 1000)
-    position.sweep = { filter: `createdDateTime ge ${from}`, next: null, at: until.toISOString() }
+    position.sweep = { filter: `${created} ge ${from}`, next: null, at: until.toISOString() }
   }
   const { sweep } = position
   if (sweep) {
@@ -50,11 +56,11 @@ export async function* read(input: ReadInput<GraphAlertsConfig>): AsyncGenerator
   }
 
   const from = toSeconds(Date.parse(position.updatedAt) - OVERLAP_SECONDS * 1000)
-  position.live ??= { filter: `lastUpdateDateTime ge ${from}`, next: null, newest: position.updatedAt }
+  position.live ??= { filter: `${updated} ge ${from}`, next: null, newest: position.updatedAt }
   const { live } = position
   for await (const { alerts: found, next } of pagesOf(alerts, live)) {
     live.next = next
-    live.newest = newestOf(found, live.newest)
+    live.newest = newestOf(found, updated, live.newest)
     if (next === null) {
       // Not before: the newest comes first.
       position.updatedAt = live.newest
@@ -69,8 +75,10 @@ export async function* readRange(input: RangeInput<GraphAlertsConfig>): AsyncGen
   const { from, to } = input
   const reached = (input.position as { next?: string; done?: true } | null) ?? {}
   if (reached.done) return
-  const filter = `createdDateTime ge ${from.toISOString()} and createdDateTime lt ${to.toISOString()}`
-  for await (const { alerts: found, next } of pagesOf(openAlerts(input), { filter, next: reached.next ?? null })) {
+  const alerts = openAlerts(input)
+  const { created } = alerts.fields
+  const filter = `${created} ge ${from.toISOString()} and ${created} lt ${to.toISOString()}`
+  for await (const { alerts: found, next } of pagesOf(alerts, { filter, next: reached.next ?? null })) {
     yield pageOf(found, next === null ? { v: 1, done: true } : { v: 1, next })
   }
 }
@@ -106,8 +114,8 @@ async function* pagesOf(alerts: SecurityAlerts, { filter, next }: Pass): AsyncGe
 const isForgotten = (error: unknown): boolean =>
   error instanceof Refusal && (error.answered === 400 || error.answered === 404 || error.answered === 410)
 
-function newestOf(alerts: readonly unknown[], known: string): string {
-  const times = alerts.map((alert) => instantOf(object(alert)['lastUpdateDateTime'])?.getTime() ?? 0)
+function newestOf(alerts: readonly unknown[], updated: string, known: string): string {
+  const times = alerts.map((alert) => instantOf(object(alert)[updated])?.getTime() ?? 0)
   return new Date(Math.max(Date.parse(known), ...times)).toISOString()
 }
 

@@ -90,6 +90,8 @@ export const FEW = 3
 export interface VendorBench {
   /** The connector kind that reads it. */
   kind: string
+  /** Of a kind that reads several APIs: which one this is, where it is not the usual one. */
+  variant?: string
   start(clock: VirtualClock, options?: BenchOptions): Promise<Bench>
 }
 
