@@ -1,5 +1,6 @@
 import type { PayloadCodec } from '@temporalio/common'
 import type { Deps } from '../activities/deps.ts'
+import type { Presence } from '../db/presence.ts'
 import type { Authenticator } from './auth.ts'
 import type { EdgeOptions } from './microsoft/edge.ts'
 
@@ -18,6 +19,8 @@ export interface ApiOptions {
   codec?: CodecOptions
   /** The customer's own indicators. */
   indicatorFolder?: string
+  /** By which keys of requests outlive this process no longer than it takes to notice. */
+  presence?: Presence
   /** Limits of the addresses of Microsoft's upload scripts. */
   microsoft?: EdgeOptions
 }
@@ -31,4 +34,4 @@ export interface CodecOptions {
 }
 
 /** What handlers reach the world by. */
-export type ApiDeps = Deps & { indicatorFolder?: string }
+export type ApiDeps = Deps & Pick<ApiOptions, 'indicatorFolder' | 'presence'>

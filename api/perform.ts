@@ -122,6 +122,7 @@ function keyedRequest({ deps, operation, params, query, body, actor, key, revisi
     key,
     operation: operation.id,
     digest: deps.vault.lookupKey('request', text).toString('hex'),
+    holder: deps.presence?.id ?? null,
   }
 }
 

@@ -40,6 +40,7 @@ export function createApi(platform: Deps, options: ApiOptions = {}): Express {
   const deps: ApiDeps = {
     ...platform,
     ...(options.indicatorFolder ? { indicatorFolder: options.indicatorFolder } : {}),
+    ...(options.presence ? { presence: options.presence } : {}),
   }
   const authenticator = options.authenticator ?? tokenAuthenticator(deps.db)
   const app = express()

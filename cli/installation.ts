@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { releaseAbandonedKeys } from '../db/idempotency.ts'
 import { createKeyRing, type KeyRing, loadKeyRing, writeKeyRing } from '../db/keyring.ts'
 import { migrate } from '../db/migrate.ts'
 import { loadIndicators, syncIndicators } from '../policies/load.ts'
@@ -53,8 +52,6 @@ export async function startInstallation(say: (text: string) => void, lock?: Lock
     await migrate(db)
     await platform.check()
     const ownsDatabase = !process.env['DATABASE_URL']
-    // Nobody else serves this database: a request that has no answer yet died with the process that took it.
-    if (ownsDatabase) await releaseAbandonedKeys(db)
     await syncIndicators(db, loadIndicators(process.env['OPENIRM_INDICATORS_DIR']).values())
     const workers = await platform.work()
     stops.push(() => workers.stop())

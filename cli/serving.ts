@@ -1,10 +1,11 @@
 import { sql } from 'kysely'
 import type { Deps } from '../activities/deps.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
-import { listen } from '../api/listen.ts'
+import { type Listening, listen } from '../api/listen.ts'
 import { createApi } from '../api/server.ts'
 import { appendAudit } from '../db/audit.ts'
 import type { KeyRing } from '../db/keyring.ts'
+import { Presence } from '../db/presence.ts'
 import { createStaff, createToken } from '../db/staff.ts'
 import { Vault } from '../db/vault.ts'
 
@@ -16,20 +17,33 @@ export const codecCapability = (ring: KeyRing): string =>
   new Vault(ring).lookupKey('codec-capability', '').toString('base64url')
 
 /** Serves the API; with a Temporal UI also its codec endpoint. */
-export const serveApi = (
+export async function serveApi(
   deps: Deps,
   ring: KeyRing,
   { host, port, uiOrigin }: { host: string; port: number; uiOrigin?: string | undefined },
-) =>
-  listen(
-    createApi(deps, {
-      ...(uiOrigin
-        ? { codec: { codec: new EncryptingCodec(ring), capability: codecCapability(ring), origin: uiOrigin } }
-        : {}),
-      ...(process.env['OPENIRM_INDICATORS_DIR'] ? { indicatorFolder: process.env['OPENIRM_INDICATORS_DIR'] } : {}),
-    }),
-    { host, port },
-  )
+): Promise<Listening> {
+  const presence = await Presence.open(deps.databaseUrl)
+  const app = createApi(deps, {
+    presence,
+    ...(uiOrigin
+      ? { codec: { codec: new EncryptingCodec(ring), capability: codecCapability(ring), origin: uiOrigin } }
+      : {}),
+    ...(process.env['OPENIRM_INDICATORS_DIR'] ? { indicatorFolder: process.env['OPENIRM_INDICATORS_DIR'] } : {}),
+  })
+  try {
+    const { url, close } = await listen(app, { host, port })
+    return {
+      url,
+      async close() {
+        await close()
+        await presence[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    await presence[Symbol.asyncDispose]()
+    throw error
+  }
+}
 
 /** Makes the first admin where there is no member of staff yet, and shows the token, once. */
 export async function announceFirstAdmin({ db }: Deps, say: (text: string) => void): Promise<void> {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { AppError } from '../domain/errors.ts'
 import type { Connection } from './connection.ts'
+import { isPresent } from './presence.ts'
 
 /** A request under its key. `digest` is a keyed hash of all that the caller sent. */
 export interface KeyedRequest {
@@ -8,6 +9,8 @@ export interface KeyedRequest {
   key: string
   operation: string
   digest: string
+  /** Who carries it out, as `Presence` says; null where that is not known. */
+  holder: number | null
 }
 
 export interface KeptAnswer {
@@ -16,12 +19,12 @@ export interface KeptAnswer {
   headers: Record<string, string>
 }
 
-/** A first call that has not answered for so long is taken to have died. */
+/** A first call that has not answered for so long is taken to have died, whoever holds its key. */
 export const ABANDONED_AFTER_MS = 120_000
 
 /**
- * Takes the key for this call. Returns null when the call is the first one, else the answer that the first one gave.
- * Inside a transaction a second call waits for the first one to end. Throws idempotency_key_reused when the key came
+ * Takes the key for this call. Returns null when the call is the first one, or when the first one died without an
+ * answer, with its process or long ago; else the answer that the first one gave. Inside a transaction a second call waits for the first one to end. Throws idempotency_key_reused when the key came
  * with another request, request_in_progress while the first call is still running.
  */
 export async function claimKey(tx: Connection, request: KeyedRequest): Promise<KeptAnswer | null> {
@@ -32,14 +35,20 @@ export async function claimKey(tx: Connection, request: KeyedRequest): Promise<K
       key: request.key,
       operation: request.operation,
       request_sha256: request.digest,
+      holder: request.holder,
     })
     .onConflict((conflict) =>
       conflict
         .columns(['staff_id', 'key'])
-        .doUpdateSet({ created_at: new Date() })
+        .doUpdateSet({ created_at: new Date(), holder: request.holder })
         .where('idempotent_response.status', 'is', null)
         .where('idempotent_response.request_sha256', '=', request.digest)
-        .where('idempotent_response.created_at', '<', new Date(Date.now() - ABANDONED_AFTER_MS)),
+        .where(({ eb, or }) =>
+          or([
+            eb('idempotent_response.created_at', '<', new Date(Date.now() - ABANDONED_AFTER_MS)),
+            eb(isPresent('idempotent_response.holder'), '=', false),
+          ]),
+        ),
     )
     .returning('key')
     .executeTakeFirst()
@@ -77,17 +86,13 @@ export async function keepAnswer(tx: Connection, request: KeyedRequest, answer: 
     .execute()
 }
 
-/** A call that failed leaves its key free: the next one is a first call again. */
+/** A call that failed leaves its key free, unless another one has taken it over: the next one is a first call again. */
 export async function releaseKey(db: Connection, request: KeyedRequest): Promise<void> {
   await db
     .deleteFrom('idempotent_response')
     .where('staff_id', '=', request.staffId)
     .where('key', '=', request.key)
     .where('status', 'is', null)
+    .where('holder', 'is not distinct from', request.holder)
     .execute()
-}
-
-/** Frees the keys of all calls that have no answer yet. Only for a server that knows itself to be the only one. */
-export async function releaseAbandonedKeys(db: Connection): Promise<void> {
-  await db.deleteFrom('idempotent_response').where('status', 'is', null).execute()
 }

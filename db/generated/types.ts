@@ -336,6 +336,7 @@ export interface IdempotentResponse {
   body: Json | null;
   created_at: Generated<Timestamp>;
   headers: Json | null;
+  holder: number | null;
   key: string;
   operation: string;
   request_sha256: string;
