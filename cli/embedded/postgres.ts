@@ -1,8 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { AppError } from '../../domain/errors.ts'
 import { freePort } from './ports.ts'
@@ -44,6 +46,9 @@ export interface PostgresOptions {
 
 const START_TIMEOUT_MS = 30_000
 const STOP_GRACE_MS = 15_000
+/** Sessions of a server that was killed end by themselves, each after its statement; until then no other may start. */
+const LAST_SESSIONS_MS = 30_000
+const START_AGAIN_AFTER_MS = 250
 const DATABASE = 'openirm'
 
 const SETTINGS: Record<string, string> = {
@@ -73,7 +78,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const home = clusterHome(dataDir, runAs, log)
   const cluster = path.join(home, 'cluster')
   const password = passwordIn(home)
-  await endOrphan(cluster, log)
+  const crashed = await endOrphan(cluster, log)
   if (!existsSync(path.join(cluster, 'PG_VERSION'))) initialise(binaries, home, cluster, password, runAs)
 
   const { port, preferredTaken } = await freePort(options.preferredPort)
@@ -82,30 +87,50 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
     '-c',
     `${name}=${value}`,
   ])
-  const child = spawn(binaries.postgres, ['-D', cluster, '-p', String(port), ...settings], {
-    // In a group of its own: Ctrl-C reaches us, and we stop the server when its users have ended.
-    detached: true,
-    stdio: ['ignore', logFile, logFile],
-    ...runAs,
-  })
-  let stopping = false
-  child.once('exit', () => {
-    if (!stopping) options.onExit?.()
-  })
   const url = `postgres://openirm:${password}@127.0.0.1:${port}/${DATABASE}`
-  const stop = async () => {
-    stopping = true
-    // SIGINT is PostgreSQL's fast shutdown: sessions are ended, nothing is lost.
-    if (child.pid !== undefined) await endProcess(child.pid, { signal: 'SIGINT', graceMs: STOP_GRACE_MS })
-  }
-  const up = await waitFor(async () => child.exitCode !== null || (await answers(url)), START_TIMEOUT_MS, 50)
-  if (!up || child.exitCode !== null) {
-    await stop()
+  const launch = () =>
+    spawn(binaries.postgres, ['-D', cluster, '-p', String(port), ...settings], {
+      // In a group of its own: Ctrl-C reaches us, and we stop the server when its users have ended.
+      detached: true,
+      stdio: ['ignore', logFile, logFile],
+      ...runAs,
+    })
+  const child = await started(launch, url, crashed ? LAST_SESSIONS_MS : 0)
+  closeSync(logFile)
+  if (child === null) {
     throw new AppError('embedded_start_failed', 'PostgreSQL did not start', {
       fix: `See ${path.join(home, 'server.log')}, or set DATABASE_URL to a server of your own.`,
     })
   }
+  let stopping = false
+  child.once('exit', () => {
+    if (!stopping) options.onExit?.()
+  })
+  const stop = async () => {
+    stopping = true
+    await shutDown(child)
+  }
   return { url, port, preferredTaken, pid: child.pid as number, stop }
+}
+
+/** Launches the server until it answers; one that ends at once is launched again for so long. Null when none came up. */
+async function started(launch: () => ChildProcess, url: string, againWithinMs: number): Promise<ChildProcess | null> {
+  const end = Date.now() + againWithinMs
+  for (;;) {
+    const child = launch()
+    const ended = () => child.pid === undefined || child.exitCode !== null || child.signalCode !== null
+    child.once('error', () => {})
+    const settled = await waitFor(async () => ended() || (await answers(url)), START_TIMEOUT_MS, 50)
+    if (settled && !ended()) return child
+    await shutDown(child)
+    if (!settled || Date.now() >= end) return null
+    await sleep(START_AGAIN_AFTER_MS)
+  }
+}
+
+/** SIGINT is PostgreSQL's fast shutdown: sessions are ended, nothing is lost. */
+async function shutDown({ pid }: ChildProcess): Promise<void> {
+  if (pid !== undefined) await endProcess(pid, { signal: 'SIGINT', graceMs: STOP_GRACE_MS })
 }
 
 /** Connects, and makes the database on the first start. */
@@ -267,10 +292,13 @@ function initialise(
   }
 }
 
-/** A server whose supervisor was killed still holds the cluster: it is ended first. A reused pid is left alone. */
-async function endOrphan(cluster: string, log: StartLog): Promise<void> {
+/**
+ * A server whose supervisor was killed still holds the cluster: it is ended first. A reused pid is left alone. Returns
+ * whether a server was killed before it could put its things away.
+ */
+async function endOrphan(cluster: string, log: StartLog): Promise<boolean> {
   const pidFile = path.join(cluster, 'postmaster.pid')
-  if (!existsSync(pidFile)) return
+  if (!existsSync(pidFile)) return false
   const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0])
   const command = pid > 0 ? commandLine(pid) : null
   if (command?.includes(cluster)) {
@@ -278,5 +306,7 @@ async function endOrphan(cluster: string, log: StartLog): Promise<void> {
     await endProcess(pid, { signal: 'SIGINT', graceMs: STOP_GRACE_MS })
     await waitFor(() => !isAlive(pid), 5_000)
   }
+  const crashed = existsSync(pidFile)
   rmSync(pidFile, { force: true })
+  return crashed
 }
