@@ -132,6 +132,24 @@ describe('what a fault does', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(45)
   })
 
+  test.each([
+    [true, ['GET /']],
+    [false, []],
+  ])('an answer is kept back until it is let go (handled: %s)', async (handledFirst, meanwhile) => {
+    let letGo = () => {}
+    const until = new Promise<void>((resolve) => {
+      letGo = resolve
+    })
+    const kept = faults.next({ until, handled: handledFirst })
+    const answer = ask()
+    await expect.poll(() => kept.hits).toBe(1)
+    expect(await ask('/other')).toBe('200 0123456789')
+    expect(handled.filter((line) => line === 'GET /')).toEqual(meanwhile)
+    letGo()
+    expect(await answer).toBe('200 0123456789')
+    expect(handled.filter((line) => line === 'GET /')).toEqual(['GET /'])
+  })
+
   test('throttled writes Retry-After in seconds or as an HTTP date', () => {
     expect(throttled(30)).toEqual({ status: 429, headers: { 'retry-after': '30' } })
     const at = new Date('2026-11-20T09:10:41.500Z')

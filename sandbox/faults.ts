@@ -16,7 +16,7 @@ export interface SeenRequest {
   path: string
   query: URLSearchParams
   headers: IncomingHttpHeaders
-  /** The stand-in's own name of the operation, e.g. `s3:GetObject`. */
+  /** The stand-in's own name of the operation, e.g. `GetObject`. */
   operation: string
 }
 
@@ -44,6 +44,8 @@ export interface Fault {
   hang?: boolean
   /** Wait before doing anything else. */
   delayMs?: number
+  /** Then wait for this as well: the answer is kept back until somebody lets it go. */
+  until?: Promise<unknown>
   /** Carry the request out and spoil only its answer: the acknowledgement that got lost. */
   handled?: boolean
 }
@@ -156,7 +158,9 @@ async function answer(served: Served, request: IncomingMessage, response: Server
   if (fault?.delayMs !== undefined) await sleep(fault.delayMs)
   const replaced = fault !== undefined && (fault.reset || fault.hang || fault.status !== undefined || fault.code)
   let real: Answer | undefined
-  if (!replaced || fault?.handled) real = await served.handle(request)
+  if (fault?.handled) real = await served.handle(request)
+  await fault?.until
+  if (!replaced) real ??= await served.handle(request)
   if (fault?.hang) {
     request.resume()
     served.answered?.(request, null)
