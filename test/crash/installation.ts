@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { freePort } from '../../cli/embedded/ports.ts'
+import { type RunningPostgres, startPostgres } from '../../cli/embedded/postgres.ts'
+import { isAlive, waitFor } from '../../cli/embedded/processes.ts'
+import { createDatabase, createPool } from '../../db/connection.ts'
+import { createKeyRing } from '../../db/keyring.ts'
+import { createStaff, createToken, type Role } from '../../db/staff.ts'
+import { Vault } from '../../db/vault.ts'
+import { caller, type Requests } from '../harness/caller.ts'
+import type { TestDatabase } from '../harness/database.ts'
+import { openirm, type Running, startOpenirm } from '../harness/openirm.ts'
+
+export const VICTIMS = ['worker', 'api', 'postgres'] as const
+export type Victim = (typeof VICTIMS)[number]
+
+/** The production shape with a PostgreSQL of its own, each part a process that may be killed. */
+export interface Installation extends AsyncDisposable {
+  t: TestDatabase
+  /** Somebody new with these roles, asking over HTTP. */
+  as(...roles: Role[]): Promise<Requests & { staffId: string }>
+  /** SIGKILL; returns once the process is gone. */
+  kill(victim: Victim): Promise<void>
+  /** Starts what was killed again, over the same data and under the same address. */
+  startAgain(victim: Victim): Promise<void>
+}
+
+export async function install(): Promise<Installation> {
+  const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-crash-'))
+  chmodSync(dataDir, 0o755)
+  const log = { info: () => {} }
+  let postgres: RunningPostgres = await startPostgres({ dataDir, log })
+  const { port: apiPort } = await freePort()
+  const ring = createKeyRing()
+  const bundle = path.join(dataDir, 'workflow-bundle.js')
+  const env = {
+    DATABASE_URL: postgres.url,
+    TEMPORAL_ADDRESS: process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string,
+    TEMPORAL_NAMESPACE: `crash-${randomBytes(5).toString('hex')}`,
+    OPENIRM_KEYRING: JSON.stringify(ring),
+    OPENIRM_SPOOL_DIR: path.join(dataDir, 'spool'),
+    OPENIRM_ALLOW_PRIVATE_ADDRESSES: 'true',
+    OPENIRM_WORKFLOW_BUNDLE: bundle,
+  }
+  const { OPENIRM_WORKFLOW_BUNDLE: _, ...unbundled } = env
+  for (const args of [['migrate'], ['prepare-temporal'], ['bundle-workflows', bundle]]) {
+    const { code, err } = await openirm(args, { env: unbundled })
+    if (code !== 0) throw new Error(`openirm ${args[0]}: ${err}`)
+  }
+
+  const start = {
+    worker: async () => {
+      const worker = startOpenirm(['work'], env)
+      await worker.said(/^working on /m)
+      return worker
+    },
+    api: async () => {
+      const api = startOpenirm(['serve', '--port', String(apiPort)], env)
+      await api.said(/^serving /m)
+      return api
+    },
+  }
+  const running: Record<'worker' | 'api', Running> = { worker: await start.worker(), api: await start.api() }
+  const pool = createPool(postgres.url, { applicationName: 'openirm-test' })
+  const t: TestDatabase = {
+    url: postgres.url,
+    pool,
+    db: createDatabase(pool),
+    ring,
+    vault: new Vault(ring),
+    [Symbol.asyncDispose]: () => pool.end(),
+  }
+  const pidOf = (victim: Victim): number =>
+    victim === 'postgres' ? postgres.pid : (running[victim].child.pid as number)
+  const kill = async (victim: Victim) => {
+    const pid = pidOf(victim)
+    process.kill(pid, 'SIGKILL')
+    if (!(await waitFor(() => !isAlive(pid), 10_000))) throw new Error(`${victim} outlived SIGKILL`)
+  }
+
+  return {
+    t,
+    async as(...roles) {
+      const staffId = await createStaff(t.db, { name: roles.join(' and '), roles })
+      const { secret } = await createToken(t.db, { staffId, label: 'test', expiresInDays: 1 })
+      return { staffId, ...caller(`http://127.0.0.1:${apiPort}`, secret) }
+    },
+    kill,
+    async startAgain(victim) {
+      if (victim !== 'postgres') {
+        running[victim] = await start[victim]()
+        return
+      }
+      postgres = await startPostgres({ dataDir, log, preferredPort: postgres.port })
+      if (postgres.url !== t.url) throw new Error('PostgreSQL came back under another address')
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { child } of Object.values(running)) child.kill('SIGKILL')
+      await t[Symbol.asyncDispose]()
+      await postgres.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
