@@ -4,7 +4,7 @@ import { type ActivityFeed, type Content, type ContentList, openFeed } from './c
 import type { OfficeConfig } from './config.ts'
 import { CONTENT_TYPES, type ContentType } from './content-types.ts'
 import { recordsOf } from './records.ts'
-import { isGone, isNotStarted, isPageForgotten, isWindowRefused } from './refusals.ts'
+import { isGone, isNotStarted, isOfSubscription, isPageForgotten, isWindowRefused } from './refusals.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -48,40 +48,63 @@ interface Reading extends Pick<ReadInput<OfficeConfig>, 'config' | 'seen' | 'acc
   met: Set<string>
 }
 
-/** What is left of a sweep, or a new one when it is due; then, type by type, what became available up to `until`. */
+/**
+ * Type by type: what is left of a sweep, or a new one when it is due, then what became available up to `until`. A type
+ * whose subscription is missing or disabled keeps no other from being read; it is told at the end.
+ */
 export async function* read(input: ReadInput<OfficeConfig>): AsyncGenerator<Page> {
   const { config, until, access } = input
   const reading: Reading = { ...input, feed: openFeed(input), met: new Set() }
   const position = structuredClone(input.position as unknown as Position | null) ?? begin(until)
-  const page = (read: Portion): Page => pageOf(read, structuredClone(position) as unknown as Page['after'])
-
   planSweep(position, config, until, access.now())
-  for (let window = position.sweep[0]; window; window = position.sweep[0]) {
-    for await (const portion of portionsOf(reading, window)) {
-      if (portion.isLast) position.sweep.shift()
-      yield page(portion)
-    }
-    if (position.sweep[0] === window) position.sweep.shift()
-  }
+  position.sweep = stillKept(position.sweep, access.now())
+  let refused: unknown
   for (const contentType of chosen(config)) {
-    const lost = forgottenOf(position, contentType, access.now())
-    if (lost) yield page(lost)
-    for (let reached = false; !reached; ) {
-      position.live[contentType] ??= nextLive(reading, position, contentType, until.getTime())
-      const live = position.live[contentType] as Window
-      reached = Date.parse(live.to) > until.getTime() - 1000
-      for await (const portion of portionsOf(reading, live)) {
-        if (portion.isLast) {
-          position.readTo[contentType] = live.to
-          delete position.live[contentType]
-        }
-        yield page(portion)
-      }
-      // Its subscription is starting: there is nothing to read yet.
-      if (position.live[contentType] === live) {
+    try {
+      for await (const portion of typePortions(reading, position, contentType, until))
+        yield pageOf(portion, structuredClone(position) as unknown as Page['after'])
+    } catch (error) {
+      if (!isOfSubscription(error)) throw error
+      refused ??= error
+    }
+  }
+  if (refused !== undefined) throw refused
+}
+
+/** Moves the position with each portion that it yields. */
+async function* typePortions(
+  reading: Reading,
+  position: Position,
+  contentType: ContentType,
+  until: Date,
+): AsyncGenerator<Portion> {
+  for (const window of position.sweep.filter((each) => each.contentType === contentType)) {
+    const done = () => {
+      position.sweep = position.sweep.filter((each) => each !== window)
+    }
+    for await (const portion of portionsOf(reading, window)) {
+      if (portion.isLast) done()
+      yield portion
+    }
+    done()
+  }
+  const lost = forgottenOf(position, contentType, reading.access.now())
+  if (lost) yield lost
+  for (let reached = false; !reached; ) {
+    position.live[contentType] ??= nextLive(reading, position, contentType, until.getTime())
+    const live = position.live[contentType] as Window
+    reached = Date.parse(live.to) > until.getTime() - 1000
+    for await (const portion of portionsOf(reading, live)) {
+      if (portion.isLast) {
+        position.readTo[contentType] = live.to
         delete position.live[contentType]
-        break
       }
+      yield portion
+    }
+    // Its subscription is starting: there is nothing to read yet.
+    if (position.live[contentType] === live) {
+      delete position.live[contentType]
+      return
     }
   }
 }
@@ -95,7 +118,9 @@ export async function* readRange(input: RangeInput<OfficeConfig>): AsyncGenerato
   const now = access.now()
   const reached = input.position as { v: 1; windows: Window[] } | null
   const [start, end] = [Math.max(from.getTime(), now - REACH_MS), Math.min(to.getTime(), now)]
-  const windows = reached ? structuredClone(reached.windows) : chosen(config).flatMap((each) => cut(each, start, end))
+  const windows = reached
+    ? stillKept(structuredClone(reached.windows), now)
+    : chosen(config).flatMap((each) => cut(each, start, end))
   const reading: Reading = {
     ...input,
     // A range starts nothing: what is not subscribed to has no past.
@@ -150,6 +175,14 @@ function forgottenOf(position: Position, contentType: ContentType, now: number):
   readTo[contentType] = to
   return { records: [goneRecord({ contentType, from, to })], isLast: false }
 }
+
+/** Windows that were begun long ago, without what the source has let go since. */
+const stillKept = (windows: readonly Window[], now: number): Window[] =>
+  windows.flatMap((window) => {
+    const [from, oldest, to] = [Date.parse(window.from), now - REACH_MS, Date.parse(window.to)]
+    if (from >= oldest - HOUR_MS) return [window]
+    return to > oldest ? [windowOf(window.contentType, oldest, to)] : []
+  })
 
 const windowOf = (contentType: ContentType, from: number, to: number): Window => ({
   contentType,

@@ -203,6 +203,35 @@ test('DLP without its permission stops nothing but DLP', async () => {
   expect(pages.flatMap((page) => [...(page.records as any[])])).toHaveLength(1)
 })
 
+test('a subscription that is disabled keeps no other content from being read, and is told at the end', async () => {
+  await using vendor = await started()
+  vendor.subscriptions.set('Audit.Exchange', { status: 'disabled', startedAt: new Date(0) })
+  add(vendor, 'a', '2026-11-20T11:00:00Z')
+  const pages: Page[] = []
+  const input = inputOf(vendor, { contentTypes: ['Audit.Exchange', 'Audit.SharePoint'] })
+  const seen = async () => new Set<string>()
+  const reading = async () => {
+    for await (const page of office365Activity.read({ ...input, position: null, seen, until: vendor.clock.now() }))
+      pages.push(page)
+  }
+  await expect(reading()).rejects.toMatchObject({ code: 'subscription_disabled' })
+  expect(pages.flatMap((page) => [...(page.records as any[])])).toHaveLength(1)
+})
+
+test('a sweep and a range that were left half done for long go on with what is still kept', async () => {
+  await using vendor = await started()
+  const window = (from: string, to: string) => ({ contentType: 'Audit.SharePoint', from, to, next: null })
+  const old = window('2026-11-12T00:00:00.000Z', '2026-11-12T12:00:00.000Z')
+  const half = window('2026-11-12T13:00:00.000Z', '2026-11-13T13:00:00.000Z')
+  add(vendor, 'kept', '2026-11-13T12:30:00Z')
+  const range = { from: new Date('2026-11-12T00:00:00Z'), to: new Date('2026-11-13T13:00:00Z') }
+  expect((await readAll(vendor, { v: 1, windows: [old, half] }, { range })).names).toEqual(['kept'])
+  const position = { v: 1, readTo: { 'Audit.SharePoint': '2026-11-20T11:00:00.000Z' }, live: {}, sweptAt: NOW }
+  const swept = await readAll(vendor, { ...position, sweep: [old, half] })
+  expect(swept.names).toEqual(['kept'])
+  expect(swept.position).toMatchObject({ sweep: [] })
+})
+
 test('a blob on another host is refused', async () => {
   await using vendor = await started()
   const contentUri = 'https://manage.office.example/blob'

@@ -34,6 +34,8 @@ export const isWindowRefused = (error: unknown): boolean => hasReason(error, (re
 export const isPageForgotten = (error: unknown): boolean => hasReason(error, (reason) => reason === 'AF20031')
 export const isStartedAlready = (error: unknown): boolean => hasReason(error, (reason) => reason === 'AF20024')
 export const isNotStarted = (error: unknown): boolean => hasReason(error, (reason) => reason === 'AF20022')
+export const isOfSubscription = (error: unknown): boolean =>
+  hasReason(error, (reason) => reason === 'AF20022' || reason === 'AF20023')
 
 const hasReason = (error: unknown, holds: (reason: string) => boolean): boolean =>
   error instanceof Refusal && error.reason !== undefined && holds(error.reason)
