@@ -6,6 +6,7 @@ import type { Deps } from './deps.ts'
 import { buildRollups, evaluatePolicy } from './evaluation.ts'
 import { drainDestination, resumeDestination, writeManifests } from './exports.ts'
 import { asFailure } from './failure.ts'
+import { checkDestinations, checkPolicies, recordSight } from './health.ts'
 import { type ActivityControls, beginImports, finishImport, runImport } from './imports.ts'
 import {
   nudgeEvaluations,
@@ -59,6 +60,9 @@ export const createActivities = (deps: Deps) =>
     endSetup: endSetup(deps),
     proveSetup: proveSetup(deps),
     checkPrerequisites: checkPrerequisites(deps),
+    checkPolicies: checkPolicies(deps),
+    checkDestinations: checkDestinations(deps),
+    recordSight: recordSight(deps),
     applyConnectorSchedules: applyConnectorSchedules(deps),
     buildRollups: ({ policyId }: { policyId: string }) => beating((controls) => buildRollups(deps, policyId, controls)),
     evaluatePolicy: evaluatePolicy(deps),

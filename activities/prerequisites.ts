@@ -1,21 +1,16 @@
 import type { ConnectorDefinition, Prerequisite } from '../connectors/connector.ts'
+import { prerequisitesOf } from '../connectors/everywhere.ts'
 import { connectorKind } from '../connectors/kinds.ts'
+import { bookBlindness } from '../db/blindness.ts'
 import type { Connection } from '../db/connection.ts'
-import {
-  bookBlindness,
-  type CheckOutcome,
-  connectorHistory,
-  pauseOrResume,
-  storePrerequisites,
-} from '../db/prerequisites.ts'
+import type { PauseReason } from '../db/connectors.ts'
+import { type CheckOutcome, connectorHistory, pauseOrResume, storePrerequisites } from '../db/prerequisites.ts'
 import { isAppError } from '../domain/errors.ts'
 import type { PrerequisiteCheckResult } from '../domain/processes.ts'
 import { loadTemplates } from '../policies/load.ts'
+import { askAll, outside, placeOf } from './checking.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
-
-/** One check answers within this time or is unknown. */
-const CHECK_TIMEOUT_MS = 20_000
 
 /** Runs the checks of a connector, stores what they found, pauses or resumes it, and says which policies are blind. */
 export const checkPrerequisites =
@@ -27,13 +22,15 @@ export const checkPrerequisites =
     // A check of the outside runs before any transaction is open.
     const outcomes = await allChecks(deps, row, definition)
     const connectorState = await deps.db.transaction().execute(async (tx) => {
-      await storePrerequisites(tx, connectorId, outcomes)
+      await storePrerequisites(tx, { kind: 'connector', id: connectorId }, outcomes)
       if (row.state === 'draft') return row.state
-      await bookBlindness(tx, connectorId, await dependentPolicies(tx, definition), outcomes)
-      return pauseOrResume(tx, connectorId, outcomes)
+      const state = await pauseOrResume(tx, connectorId, outcomes)
+      const blinding = [...outcomes, await staffPause(tx, connectorId, definition)]
+      await bookBlindness(tx, connectorId, await dependentPolicies(tx, definition), blinding)
+      return state
     })
-    const count = (state: string) => outcomes.filter((outcome) => outcome.state === state).length
-    return { met: count('met'), unmet: count('unmet'), unknown: count('unknown'), connectorState }
+    const count = (...states: string[]) => outcomes.filter(({ state }) => states.includes(state)).length
+    return { met: count('met', 'warning'), unmet: count('unmet'), unknown: count('unknown'), connectorState }
   }
 
 /** Without settings that open, no condition is met. */
@@ -44,12 +41,12 @@ async function allChecks(
 ): Promise<CheckOutcome[]> {
   try {
     const { config } = await configuredConnector(deps.db, deps.vault, row)
-    return await runChecks(deps, row.id, definition, config, definition.prerequisites)
+    return await runChecks(deps, row.id, definition, config, prerequisitesOf(definition))
   } catch (error) {
     if (!isAppError(error) || error.retryable) throw error
     const detail = `${error.message}. ${error.fix ?? ''}`.trim()
     return definition.prerequisites.map((check) => ({
-      ...placeOf(definition, check),
+      ...placeOf(wordsOf(definition, check)),
       state: 'unmet',
       code: error.code,
       detail,
@@ -58,12 +55,13 @@ async function allChecks(
   }
 }
 
-const placeOf = (definition: ConnectorDefinition, { id, anchor, when }: Prerequisite<any>) => ({
-  checkId: id,
-  guide: `${definition.guide}#${anchor}`,
-  mendedBy: when === 'after' ? ('import' as const) : ('admin' as const),
+const wordsOf = (definition: ConnectorDefinition, check: Prerequisite<any>) => ({
+  ...check,
+  guide: check.guide ?? definition.guide,
+  mendedBy: check.when === 'after' ? ('import' as const) : ('admin' as const),
 })
 
+/** Asks these of a connector's prerequisites; stores nothing. */
 export async function runChecks(
   deps: Deps,
   connectorId: string,
@@ -74,20 +72,24 @@ export async function runChecks(
   const now = new Date()
   const history = await connectorHistory(deps.db, connectorId, now)
   const access = deps.access.of(connectorId, definition.pull?.limit)
-  const outcomes: CheckOutcome[] = []
-  for (const check of checks) {
-    const place = placeOf(definition, check)
-    try {
-      const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS)
-      const found = await check.check({ config, now, history, signal, access })
-      outcomes.push({ ...place, ...found })
-    } catch (error) {
-      // A check that cannot be made says nothing about the condition.
-      const code = isAppError(error) ? error.code : 'check_failed'
-      outcomes.push({ ...place, state: 'unknown', code, detail: 'The check itself could not be made.' })
-    }
-  }
-  return outcomes
+  const asked = checks.map((check) => ({
+    ...wordsOf(definition, check),
+    check: outside((signal) => check.check({ config, now, history, signal, access })),
+  }))
+  return askAll(deps.db, { kind: 'connector', id: connectorId }, asked, now)
+}
+
+/** A pause by staff blinds as a failing check does; it is a condition of nobody's declaration. */
+async function staffPause(tx: Connection, connectorId: string, { guide }: ConnectorDefinition) {
+  const row = await tx
+    .selectFrom('connector')
+    .select('pause_reason')
+    .where('id', '=', connectorId)
+    .executeTakeFirstOrThrow()
+  const reason = row.pause_reason as PauseReason | null
+  return reason?.by === 'staff'
+    ? { checkId: 'not-paused', state: 'unmet' as const, code: reason.code, detail: reason.detail, guide }
+    : { checkId: 'not-paused', state: 'met' as const, code: 'not_paused', detail: '', guide }
 }
 
 /** Enabled policies that need what this kind yields. */

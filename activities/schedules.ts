@@ -12,7 +12,8 @@ type Wanted = { id: string; paused: boolean; options: Omit<ScheduleOptions, 'sch
 
 type Start = ReturnType<typeof prerequisiteStart>
 
-function scheduled({ type, args, workflowId, taskQueue, staticSummary, staticDetails, ...rest }: Start) {
+/** A start as the action of a Schedule. */
+export function scheduled({ type, args, workflowId, taskQueue, staticSummary, staticDetails, ...rest }: Start) {
   const { typedSearchAttributes } = rest
   return {
     type: 'startWorkflow' as const,

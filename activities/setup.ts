@@ -1,5 +1,6 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
 import type { Page, SourceRecord } from '../connectors/connector.ts'
+import { prerequisitesOf } from '../connectors/everywhere.ts'
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import { maskJson } from '../db/masking.ts'
@@ -174,10 +175,12 @@ const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) =
   },
   prerequisites: async (deps, setup) => {
     const { definition, config } = await configuredConnector(deps.db, deps.vault, setup)
-    const before = definition.prerequisites.filter(({ when }) => when === 'before')
+    const before = prerequisitesOf(definition).filter(({ when }) => when === 'before')
     const outcomes = await runChecks(deps, setup.connector_id, definition, config, before)
-    await storePrerequisites(deps.db, setup.connector_id, outcomes)
-    const unmet = outcomes.find(({ state }) => state === 'unmet')
+    await deps.db
+      .transaction()
+      .execute((tx) => storePrerequisites(tx, { kind: 'connector', id: setup.connector_id }, outcomes))
+    const unmet = outcomes.find(({ state, onUnmet }) => state === 'unmet' && onUnmet === 'pause')
     if (unmet)
       throw new AppError('permission_missing', `${unmet.checkId}: ${unmet.detail}`, { fix: `See ${unmet.guide}.` })
     return { checks: outcomes }

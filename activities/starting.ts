@@ -86,6 +86,17 @@ export const prerequisiteStart = (connectorId: string, kind: string): Start => (
   ...searchAttributes({ connector: connectorId }),
 })
 
+/** It belongs to no row: its id is the same for ever. */
+export const healthRound = (): Start => ({
+  type: 'healthRound',
+  workflowId: workflowId.healthRound,
+  taskQueue: TASK_QUEUES.evaluation,
+  args: [],
+  staticSummary: 'Check policies and destinations',
+  staticDetails: 'Checks their prerequisites and writes the days that are over into the blind-spot map.',
+  ...AGAIN,
+})
+
 export const evaluationStart = (policyId: string, everybody = false): Start => ({
   type: 'evaluation',
   workflowId: workflowId.evaluation(policyId),

@@ -1,3 +1,4 @@
+import { blindSpotsOf } from '../db/blindness.ts'
 import { storeComment } from '../db/comments.ts'
 import * as queries from '../db/queries/alerts.ts'
 import { listComments } from '../db/queries/comments.ts'
@@ -9,7 +10,7 @@ import type { components } from '../openapi/generated/types.ts'
 import { presentAlert } from './present-alert.ts'
 import { presentComment } from './present-comment.ts'
 import * as processes from './processes.ts'
-import { type Call, dateOf, inProcess, iso, read } from './route.ts'
+import { type Call, dateOf, inProcess, iso, isoOrNull, read } from './route.ts'
 
 type Wire = components['schemas']
 
@@ -33,10 +34,30 @@ export const listAlerts = read('listAlerts', async ({ db, page, query, paged }) 
   return { status: 200, body: paged(found, presentAlert) }
 })
 
-export const getAlert = read('getAlert', async (call) => ({
-  status: 200,
-  body: presentAlert(await visibleAlert(call, call.params.alertId)),
-}))
+export const getAlert = read('getAlert', async (call) => {
+  const row = await visibleAlert(call, call.params.alertId)
+  const { policy_version } = await queries.readReceipt(call.db, row.id)
+  const spots = await blindSpotsOf(call.db, {
+    policyId: row.policy_id,
+    policyVersion: policy_version,
+    openedAt: row.opened_at,
+    until: row.updated_at,
+  })
+  return {
+    status: 200,
+    body: {
+      ...presentAlert(row),
+      blindSpots: spots.map(({ kind, code, detail, guide, fromAt, toAt }) => ({
+        source: kind ?? 'policy',
+        code,
+        detail,
+        guide,
+        fromAt: iso(fromAt),
+        toAt: isoOrNull(toAt),
+      })),
+    },
+  }
+})
 
 export const listAlertVersions = read('listAlertVersions', async ({ db, page, params, paged }) => {
   await queries.readAlert(db, params.alertId)

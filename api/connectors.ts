@@ -1,4 +1,5 @@
 import type { ConnectorDefinition } from '../connectors/connector.ts'
+import { prerequisitesOf } from '../connectors/everywhere.ts'
 import { connectorKind, connectorKinds } from '../connectors/kinds.ts'
 import * as store from '../db/connectors.ts'
 import * as queries from '../db/queries/connectors.ts'
@@ -6,6 +7,7 @@ import { readSecrets } from '../db/secrets.ts'
 import { AppError } from '../domain/errors.ts'
 import { formOf } from '../domain/form.ts'
 import type { components } from '../openapi/generated/types.ts'
+import { declared } from './present-prerequisite.ts'
 import { alignConnector, startCheck } from './processes.ts'
 import { type Call, etag, inTransaction, iso, isoOrNull, read } from './route.ts'
 import { completeSettings, shownSecrets } from './settings.ts'
@@ -38,11 +40,9 @@ export const getConnectorKind = read('getConnectorKind', async ({ params }) => {
       secrets: [...secrets],
       everySeconds: kind.everySeconds,
       yields: { activities: kind.yields.activities, facts: [...kind.yields.facts] },
-      prerequisites: kind.prerequisites.map(({ id, title, anchor, when }) => ({
-        id,
-        title,
-        when,
-        guide: `${kind.guide}#${anchor}`,
+      prerequisites: prerequisitesOf(kind).map((each) => ({
+        ...declared({ ...each, guide: each.guide ?? kind.guide }),
+        when: each.when,
       })),
     },
   }
@@ -112,7 +112,11 @@ export const pauseConnector = inTransaction('pauseConnector', async (call) => {
     audit: changed
       ? { action: 'connector.paused', subjectKind: 'connector', subjectId: row.id, detail: { by: 'staff' } }
       : { none: 'it was paused already' },
-    after: () => alignConnector(call.deps, row.id),
+    // Whom the pause blinds is for the check to say.
+    after: async () => {
+      await alignConnector(call.deps, row.id)
+      await startCheck(call.deps.temporal, row.id, row.kind)
+    },
   }
 })
 

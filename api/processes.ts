@@ -12,6 +12,7 @@ import {
   caseStart,
   evaluationStart,
   exportStart,
+  healthRound,
   importStart,
   prerequisiteStart,
   setupStart,
@@ -28,6 +29,7 @@ import {
   type ConnectorSetupInput,
   type DecideInput,
   type DismissInput,
+  type HealthRoundResult,
   type HumanInput,
   type ImportRunInput,
   type PrerequisiteCheckResult,
@@ -188,6 +190,18 @@ export async function requestEvaluation(client: Client, policyId: string): Promi
   await inTime(client, () =>
     client.workflow.signalWithStart(type, { ...options, signal: SIGNALS.evaluationRequested, signalArgs: [] }),
   )
+}
+
+/** Checks policies and destinations, and waits for what was found. */
+export async function checkHealth(client: Client): Promise<HealthRoundResult> {
+  const { type, ...options } = healthRound()
+  return inTime(client, async () => (await client.workflow.start(type, options)).result() as Promise<HealthRoundResult>)
+}
+
+/** The same, without waiting. */
+export async function startHealthRound(client: Client): Promise<void> {
+  const { type, ...options } = healthRound()
+  await inTime(client, () => client.workflow.start(type, options))
 }
 
 /** Starts the sender of a destination, or wakes it. */

@@ -41,6 +41,12 @@ export const MAY = {
 
   listPrerequisites: ['admin', 'operator'],
   checkPrerequisites: ['admin', 'operator'],
+  listPolicyPrerequisites: ['admin', 'analyst', 'investigator', 'operator', 'auditor'],
+  checkPolicyPrerequisites: ['admin', 'operator'],
+  listDestinationPrerequisites: ['admin', 'operator'],
+  checkDestinationPrerequisites: ['admin', 'operator'],
+  attestPrerequisite: ['admin'],
+  withdrawAttestation: ['admin'],
 
   listImports: ['admin', 'operator'],
   getImport: ['admin', 'operator'],
@@ -76,6 +82,7 @@ export const MAY = {
   enablePolicy: ['admin'],
   disablePolicy: ['admin'],
   getPolicyHealth: ['admin', 'analyst', 'investigator', 'operator', 'auditor'],
+  getPolicySight: ['admin', 'analyst', 'investigator', 'operator', 'auditor'],
   evaluatePolicy: ['admin'],
   listIndicators: ['admin', 'analyst', 'investigator', 'auditor'],
   getIndicator: ['admin', 'analyst', 'investigator', 'auditor'],

@@ -14,6 +14,7 @@ import * as indicators from './indicators.ts'
 import * as microsoftUploads from './microsoft-uploads.ts'
 import * as people from './people.ts'
 import * as policies from './policies.ts'
+import * as policySight from './policy-sight.ts'
 import * as prerequisites from './prerequisites.ts'
 import * as quarantinedRows from './quarantined-rows.ts'
 import type { Audited, Call, Route } from './route.ts'
@@ -32,6 +33,7 @@ export const routes = {
   ...quarantinedRows,
   ...people,
   ...policies,
+  ...policySight,
   ...indicators,
   ...alerts,
   ...approvals,

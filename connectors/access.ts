@@ -26,6 +26,8 @@ export interface Access {
   budget: Budget | null
   /** How far the source's clock is ahead of ours, where a sign-in was refused for it. */
   clockOffsetMs: number
+  /** How far the source's clock is ahead of ours, by the date of its newest answer; null before one had a date. */
+  aheadMs: number | null
 }
 
 export function openAccess(limit: RequestLimit | null = null): Access {
@@ -41,7 +43,14 @@ export function openAccess(limit: RequestLimit | null = null): Access {
     tokens: new Map(),
     budget: limit ? new Budget(limit) : null,
     clockOffsetMs: 0,
+    aheadMs: null,
   }
+}
+
+/** Keeps how far a clock is ahead that says this date, as HTTP words it, now. */
+export function noteDate(access: Access, date: string | null | undefined): void {
+  const at = Date.parse(date ?? '')
+  if (!Number.isNaN(at)) access.aheadMs = at - access.now()
 }
 
 /** The accesses of a process, one per connector, so that imports and checks of one connector share token and budget. */

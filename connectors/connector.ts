@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { CheckResult, PrerequisiteWords } from '../domain/prerequisite.ts'
 import type { FactKind, Mapped, Rejected } from '../domain/signal.ts'
 import type { Access, RequestLimit } from './access.ts'
 import { valueRules, withValueRules } from './value-rules.ts'
@@ -98,38 +99,42 @@ export interface History<Config, R = unknown> {
   readRange(input: RangeInput<Config>): AsyncIterable<Page<R>>
 }
 
-export type PrerequisiteState = 'met' | 'unmet' | 'unknown'
+export type PrerequisiteResult = CheckResult
 
-/** The outcome of one check, in words an admin can act on. No person's data. */
-export interface PrerequisiteResult {
-  state: PrerequisiteState
-  /** Stable code of what was found, e.g. `listing_denied`. */
-  code: string
-  detail: string
+/** What the platform itself knows of a connector: for checks on freshness and on the records seen. */
+export interface ConnectorHistory {
+  lastCompletedImportAt: Date | null
+  /** Null while the connector is being set up. */
+  activatedAt: Date | null
+  /** Activities stored per native event in the last 7 days. */
+  recentEvents: ReadonlyMap<string, number>
+  /** Hours in which an import stored something, within `RHYTHM_DAYS`. */
+  arrivals: readonly Date[]
+  /** Everybody whom a source has named so far. */
+  people: number
+}
+
+/** Of a connector that never imported anything. */
+export const NO_HISTORY: ConnectorHistory = {
+  lastCompletedImportAt: null,
+  activatedAt: null,
+  recentEvents: new Map(),
+  arrivals: [],
+  people: 0,
 }
 
 export interface PrerequisiteInput<Config> {
   config: Config
   now: Date
-  /** What the platform itself knows of the connector: for checks on freshness and on the records seen. */
-  history: {
-    lastCompletedImportAt: Date | null
-    /** Absent while the connector is being set up. */
-    activatedAt?: Date | null
-    /** Activities stored per native event in the last 7 days. */
-    recentEvents: ReadonlyMap<string, number>
-  }
+  history: ConnectorHistory
   signal: AbortSignal
   access: Access
 }
 
-export interface Prerequisite<Config> {
-  id: string
-  title: string
-  /** Anchor within the connector's guide. */
-  anchor: string
+export interface Prerequisite<Config> extends PrerequisiteWords {
   /** `before`: can be checked with config and secrets alone. `after`: needs imported records. */
   when: 'before' | 'after'
+  /** What it cannot find out is `unknown`: then an admin may attest it. */
   check(input: PrerequisiteInput<Config>): Promise<PrerequisiteResult>
 }
 
@@ -160,7 +165,10 @@ export interface ConnectorDefinition<Config = any, R = any> {
   everySeconds: number
   /** What Microsoft's upload script for this kind of source sends; absent where there is no such script. */
   microsoftScript?: 'csv' | 'json'
+  /** Its own; `prerequisitesOf` adds what every kind has. */
   prerequisites: readonly Prerequisite<Config>[]
+  /** When the credential in the settings ends, asked of the source; null where it does not tell. */
+  credentialEnd?(input: PrerequisiteInput<Config>): Promise<Date | null>
   /** Push connectors whose files have free headers: which roles exist for the chosen settings. */
   columns?(config: Config): readonly ColumnRole[]
   /** Pages in an order that `position` can resume. Throws AppError with a source code on permanent faults. */

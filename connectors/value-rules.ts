@@ -39,8 +39,9 @@ export const valueRules = z
 /** Adds the rules to a kind's mapping. The signal keeps the record as it arrived. */
 export const withValueRules =
   <R, Config>(map: (record: R, config: Config) => Mapped) =>
-  (record: R, config: Config & { valueRules?: readonly ValueRule[] }): Mapped => {
-    const rules = config.valueRules
+  (record: R, config: Config): Mapped => {
+    // Kinds that map alike whatever their settings are may be asked without any.
+    const rules = (config as { valueRules?: readonly ValueRule[] } | undefined)?.valueRules
     if (rules === undefined || rules.length === 0) return map(record, config)
     const corrected = correct(record, rules)
     const mapped = map(corrected, config)

@@ -3,6 +3,7 @@ import type { AlertChange, AlertEvent, AlertEvidence, AlertState, DismissReason,
 import { AppError } from '../domain/errors.ts'
 import type { Booster, Evidence, Insight, SpentInsight } from '../domain/score.ts'
 import { appendAudit } from './audit.ts'
+import { blindSpotsOf } from './blindness.ts'
 import type { Connection } from './connection.ts'
 import { enqueueForAll } from './deliveries.ts'
 
@@ -176,6 +177,12 @@ export async function alertEvent(
     .where('alert_version.version', '=', version)
     .executeTakeFirstOrThrow()
   const contributions = await readContributions(db, row.receipt_id)
+  const blindSpots = await blindSpotsOf(db, {
+    policyId: row.policy_id,
+    policyVersion: row.policy_version,
+    openedAt: row.opened_at,
+    until: row.created_at,
+  })
   const titles = await indicatorTitles(db, contributions)
   const evidence: AlertEvidence[] = contributions.map((contribution) => ({
     indicator: contribution.indicatorId,
@@ -201,6 +208,13 @@ export async function alertEvent(
     case_id: row.case_id,
     evidence,
     evidence_omitted: 0,
+    blind_spots: blindSpots.map(({ kind, code, fromAt, toAt }) => ({
+      source: kind ?? 'policy',
+      code,
+      from: fromAt.toISOString(),
+      // What ended later had not ended when the version was made.
+      to: toAt !== null && toAt <= row.created_at ? toAt.toISOString() : null,
+    })),
     first_activity: contributions[0]?.day ?? null,
     last_activity: contributions.at(-1)?.day ?? null,
     created: row.opened_at.toISOString(),

@@ -1,4 +1,5 @@
 import { AppError } from '../domain/errors.ts'
+import { endBlindness } from './blindness.ts'
 import type { Connection } from './connection.ts'
 import { endMicrosoftUpload } from './microsoft-uploads.ts'
 import { dropSealed, sealSecrets } from './secrets.ts'
@@ -123,6 +124,7 @@ export async function retireConnector(tx: Connection, row: ConnectorRow): Promis
     .execute()
   await dropSealed(tx, row.secret_id)
   await endMicrosoftUpload(tx, row.id)
+  await endBlindness(tx, row.id)
   return true
 }
 

@@ -52,12 +52,24 @@ export interface AlertEvent {
   evidence: readonly AlertEvidence[]
   /** Contributions beyond the ones listed, when the event had to be shortened. */
   evidence_omitted: number
+  /** What the policy could not see in the days that the alert looks at. */
+  blind_spots: readonly AlertBlindSpot[]
   first_activity: string | null
   last_activity: string | null
   created: string
   updated: string
   receipt_sha256: string
   link: string
+}
+
+export interface AlertBlindSpot {
+  /** Kind of the connector, or `policy` for a condition of the policy itself. */
+  source: string
+  /** Why, e.g. `credential_expired`. */
+  code: string
+  from: string
+  /** Null while it goes on. */
+  to: string | null
 }
 
 export interface AlertEvidence {

@@ -44,6 +44,7 @@ export const workflowId = {
   caseWork: (caseId: string) => `case/${caseId}`,
   siemExport: (destinationId: string) => `export/${destinationId}`,
   reconcile: 'reconcile',
+  healthRound: 'health',
 } as const
 
 export const scheduleId = {
@@ -52,6 +53,7 @@ export const scheduleId = {
   evaluation: (policyId: string) => `evaluate/${policyId}`,
   reconcile: 'reconcile',
   manifests: 'manifests',
+  healthRound: 'health',
 } as const
 
 /** Who did it and under which idempotency key; part of every human update. */
@@ -137,6 +139,16 @@ export interface PrerequisiteCheckResult {
   unmet: number
   unknown: number
   connectorState: string
+}
+
+export interface HealthRoundResult {
+  policies: number
+  /** Of them, those that a condition of their own blinds. */
+  blindPolicies: number
+  destinations: number
+  unmetDestinations: number
+  /** Policy-days that were written down. */
+  days: number
 }
 
 // --- evaluation -------------------------------------------------------------------------------------------------

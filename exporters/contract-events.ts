@@ -33,6 +33,14 @@ export function anAlert(more: Partial<AlertEvent> = {}): AlertEvent {
       someEvidence({ indicator: 's3-new-bucket', weight: 0.3 }),
     ],
     evidence_omitted: 0,
+    blind_spots: [
+      {
+        source: 'amazon-s3',
+        code: 'credential_expired',
+        from: '2026-03-01T00:00:00.000Z',
+        to: '2026-03-02T00:00:00.000Z',
+      },
+    ],
     first_activity: '2026-03-02T09:32:15.000Z',
     last_activity: '2026-03-04T17:00:00.500Z',
     created: '2026-03-03T01:00:00.000Z',
@@ -151,6 +159,15 @@ export const hostileAlert: fc.Arbitrary<AlertEvent> = fc.record({
     { weight: 1, arbitrary: fc.array(evidence, { minLength: 20, maxLength: 60 }) },
   ),
   evidence_omitted: fc.integer({ min: 0, max: 1_000 }),
+  blind_spots: fc.array(
+    fc.record({
+      source: fc.stringMatching(/^[a-z][a-z-]{0,40}$/),
+      code: fc.stringMatching(/^[a-z][a-z_]{0,40}$/),
+      from: instant,
+      to: fc.option(instant, { nil: null }),
+    }),
+    { maxLength: 20 },
+  ),
   first_activity: fc.option(instant, { nil: null }),
   last_activity: fc.option(instant, { nil: null }),
   created: instant,

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { ExportEvent } from '../domain/alert.ts'
+import type { TlsPlace } from './prerequisites.ts'
 
 /** One numbered event of a destination's gapless sequence. */
 export interface OutboundDelivery {
@@ -51,6 +52,8 @@ export interface ExporterDefinition<Config = any> {
   /** Largest event in bytes; longer ones are shortened by omitting evidence (`evidence_omitted` says how many). */
   maxBytes: number
   config: z.ZodType<any>
+  /** Where TLS ends with these settings; null without TLS. */
+  tls?(config: Config): TlsPlace | null
   open(config: Config, context: SenderContext): Promise<Sender>
 }
 

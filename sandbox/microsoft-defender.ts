@@ -57,6 +57,7 @@ export async function startDefender(options: DefenderOptions = {}): Promise<Defe
     clock: vendor.clock,
     lifetimeSeconds: tokenSeconds,
     more: { token_type: 'Bearer' },
+    claims: () => ({ aud: vendor.url, roles: ['Alert.Read.All'] }),
     grants: (form) =>
       form.get('grant_type') === 'client_credentials' &&
       form.get('client_id') === GRAPH_APP.clientId &&

@@ -27,8 +27,12 @@ export interface Graph extends Vendor {
   /** Versions of alerts by their last update; listed is the newest of each alert that is readable. */
   alerts: Timeline<Json>
   add(alert: Json, availableAt?: Date): void
-  /** False: the app has no role that allows it to read alerts. */
-  permitted: boolean
+  /** Application permissions of the app that were consented to. */
+  roles: string[]
+  /** What `subscribedSkus` lists. */
+  skus: Json[]
+  /** The client secrets of the app's registration. */
+  secrets: Json[]
   /** What a sign-in is refused with, as Entra words it: 7000222. */
   refusesSignInWith: number | null
 }
@@ -53,7 +57,11 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
         if (tokens.verdict(request.headers) !== 'valid') {
           return worded({ code: 'InvalidAuthenticationToken', status: 401 })
         }
-        return graph.permitted ? list(request) : worded({ code: 'Forbidden', status: 403 })
+        const asked = ROLES[operation]?.some((role) => graph.roles.includes(role))
+        if (!asked) return worded({ code: 'Forbidden', status: 403 })
+        if (operation === 'licences') return json(200, { value: graph.skus })
+        if (operation === 'registration') return json(200, { passwordCredentials: graph.secrets })
+        return list(request)
       },
       wordFault: worded,
       stage: (events) => {
@@ -69,6 +77,7 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
     clock: vendor.clock,
     lifetimeSeconds: tokenSeconds,
     more: { token_type: 'Bearer', ext_expires_in: tokenSeconds },
+    claims: () => ({ aud: vendor.url, roles: graph.roles }),
     grants: (form) =>
       form.get('grant_type') === 'client_credentials' &&
       form.get('client_id') === GRAPH_APP.clientId &&
@@ -98,7 +107,9 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
   const graph: Graph = Object.assign(vendor, {
     tokens,
     alerts,
-    permitted: true,
+    roles: ['SecurityAlert.Read.All', 'Organization.Read.All', 'Application.Read.All'],
+    skus: [E5],
+    secrets: [],
     refusesSignInWith: null,
     add(alert: Json, availableAt?: Date) {
       const at = new Date(alert['lastUpdateDateTime'])
@@ -112,6 +123,33 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
 const OPERATIONS: Record<string, string> = {
   [`POST /${GRAPH_APP.tenantId}/oauth2/v2.0/token`]: 'token',
   'GET /v1.0/security/alerts_v2': 'alerts',
+  'GET /v1.0/subscribedSkus': 'licences',
+  [`GET /v1.0/applications(appId='${GRAPH_APP.clientId}')`]: 'registration',
+}
+
+/** A licence with the plan of Defender for Endpoint. */
+const E5: Json = {
+  skuPartNumber: 'SPE_E5',
+  skuId: '06ebc4ee-1bb5-47dd-8120-11324bc54e06',
+  capabilityStatus: 'Enabled',
+  appliesTo: 'User',
+  consumedUnits: 10,
+  prepaidUnits: { enabled: 25_000, suspended: 0, warning: 0, lockedOut: 0 },
+  servicePlans: [
+    {
+      servicePlanId: '871d91ec-ec1a-452b-a83f-bd76c7d770ef',
+      servicePlanName: 'WINDEFATP',
+      provisioningStatus: 'Success',
+      appliesTo: 'User',
+    },
+  ],
+}
+
+/** Any of these allows the operation. */
+const ROLES: Record<string, readonly string[]> = {
+  alerts: ['SecurityAlert.Read.All', 'SecurityAlert.ReadWrite.All'],
+  licences: ['Organization.Read.All', 'Directory.Read.All'],
+  registration: ['Application.Read.All', 'Directory.Read.All'],
 }
 
 /** `field ge time and field lt time`; null for what is no such filter. */

@@ -1,5 +1,6 @@
 import { GetObjectCommand, ListObjectsV2Command, S3Client, S3ServiceException } from '@aws-sdk/client-s3'
 import { AppError } from '../../domain/errors.ts'
+import { type Access, noteDate } from '../access.ts'
 import type { S3Config } from './config.ts'
 
 /** Compressed bytes of one object at most; CloudTrail's files are far smaller. */
@@ -21,7 +22,7 @@ export interface Bucket {
 }
 
 /** `pace` is waited for before each request. */
-export function openBucket(settings: S3Config, signal: AbortSignal, pace = async () => {}): Bucket {
+export function openBucket(settings: S3Config, signal: AbortSignal, access: Access, pace = async () => {}): Bucket {
   const { bucket, region, endpoint, forcePathStyle, accessKeyId, secretAccessKey, sessionToken } = settings
   const client = new S3Client({
     region,
@@ -34,6 +35,14 @@ export function openBucket(settings: S3Config, signal: AbortSignal, pace = async
       ? { credentials: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) } }
       : {}),
   })
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args)
+      noteDate(access, (result.response as { headers?: Record<string, string> }).headers?.['date'])
+      return result
+    },
+    { step: 'deserialize', name: 'noteDate' },
+  )
   const page = async (input: { prefix: string; startAfter?: string; token?: string; delimiter?: string }) => {
     try {
       await pace()

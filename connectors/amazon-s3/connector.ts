@@ -1,4 +1,4 @@
-import { defineConnector, type Prerequisite, type PrerequisiteResult } from '../connector.ts'
+import { defineConnector, type Prerequisite, type PrerequisiteInput, type PrerequisiteResult } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { type Bucket, openBucket } from './client.ts'
 import { config, type S3Config } from './config.ts'
@@ -13,9 +13,12 @@ const DAY_SECONDS = 86_400
 const root = ({ prefix }: S3Config): string => `${prefix}${prefix === '' || prefix.endsWith('/') ? '' : '/'}AWSLogs/`
 
 /** Asks the bucket; see `judged`. */
-const asking = (settings: S3Config, signal: AbortSignal, ask: (bucket: Bucket) => Promise<PrerequisiteResult>) =>
+const asking = (
+  { config: settings, signal, access }: PrerequisiteInput<S3Config>,
+  ask: (bucket: Bucket) => Promise<PrerequisiteResult>,
+) =>
   judged(async () => {
-    const bucket = openBucket(settings, signal)
+    const bucket = openBucket(settings, signal, access)
     try {
       return await ask(bucket)
     } finally {
@@ -29,15 +32,16 @@ const prerequisites: Prerequisite<S3Config>[] = [
     title: 'The log bucket is reachable and may be listed',
     anchor: 'listing',
     when: 'before',
-    check: ({ config: settings, signal }) =>
-      asking(settings, signal, async (bucket) => {
-        const folders = await bucket.folders(root(settings))
+    check: (input) =>
+      asking(input, async (bucket) => {
+        const place = root(input.config)
+        const folders = await bucket.folders(place)
         return folders.length > 0
           ? { state: 'met', code: 'listed', detail: 'The bucket holds logs under AWSLogs/.' }
           : {
               state: 'unmet',
               code: 'no_logs',
-              detail: `There is nothing under ${root(settings)}; correct bucket or prefix, or wait for the first delivery.`,
+              detail: `There is nothing under ${place}; correct bucket or prefix, or wait for the first delivery.`,
             }
       }),
   },
@@ -46,9 +50,9 @@ const prerequisites: Prerequisite<S3Config>[] = [
     title: 'Log files may be read',
     anchor: 'reading',
     when: 'before',
-    check: ({ config: settings, signal }) =>
-      asking(settings, signal, async (bucket) => {
-        for await (const { key } of bucket.list(root(settings))) {
+    check: (input) =>
+      asking(input, async (bucket) => {
+        for await (const { key } of bucket.list(root(input.config))) {
           await bucket.get(key)
           return { state: 'met', code: 'read', detail: 'A log file was read.' }
         }

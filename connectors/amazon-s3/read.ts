@@ -30,7 +30,7 @@ const dayMs = (path: string): number => Date.parse(`${path.replaceAll('/', '-')}
 /** One page per object, in key order per account and region. An object under the same key and tag is read once. */
 export async function* read(input: ReadInput<S3Config>): AsyncGenerator<Page> {
   const { config, until } = input
-  const bucket = openBucket(config, input.signal)
+  const bucket = openBucket(config, input.signal, input.access)
   const position: Position = (input.position as unknown as Position | null) ?? { v: 1, streams: {}, sweptOn: '' }
   const now = until.getTime()
   const sweep = position.sweptOn !== dayPath(now)
@@ -68,7 +68,7 @@ export async function* read(input: ReadInput<S3Config>): AsyncGenerator<Page> {
 /** The objects that were delivered on the UTC days of the range and that nobody has read yet. */
 export async function* readRange(input: RangeInput<S3Config>): AsyncGenerator<Page> {
   const { config, from, to } = input
-  const bucket = openBucket(config, input.signal, input.pace)
+  const bucket = openBucket(config, input.signal, input.access, input.pace)
   try {
     for (const stream of await discover(bucket, config)) {
       for await (const { key, seenKey } of unseen(input, bucket, daysOf(stream, from, to))) {

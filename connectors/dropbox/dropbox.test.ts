@@ -6,7 +6,7 @@ import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
 import { DROPBOX_APP, type Dropbox, startDropbox } from '../../sandbox/dropbox.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
-import type { Page, Position } from '../connector.ts'
+import { NO_HISTORY, type Page, type Position } from '../connector.ts'
 import { dropbox } from './connector.ts'
 
 const record = (name: string): any =>
@@ -218,7 +218,7 @@ describe('reading the log', () => {
       readable?.check({
         config: parseSettings(dropbox.config, { ...DROPBOX_APP, apiUrl: vendor.url, ...settings }),
         now,
-        history: { lastCompletedImportAt: null, recentEvents: new Map() },
+        history: NO_HISTORY,
         signal: new AbortController().signal,
         access: virtualAccess(vendor.clock),
       })

@@ -6,7 +6,7 @@ import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
 import { type GoogleDrive, startGoogleDrive } from '../../sandbox/google-drive.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
-import type { Page, Position } from '../connector.ts'
+import { NO_HISTORY, type Page, type Position } from '../connector.ts'
 import { parseJson } from '../http/json.ts'
 import { googleDrive } from './connector.ts'
 import { eventsOf } from './items.ts'
@@ -240,7 +240,7 @@ describe('reading', () => {
         ?.check({
           ...inputOf(vendor, null, settings),
           now: vendor.clock.now(),
-          history: { lastCompletedImportAt: null, recentEvents: new Map() },
+          history: NO_HISTORY,
         })
     expect(await check('delegated')).toMatchObject({ state: 'met' })
     expect(await check('log-readable')).toMatchObject({ state: 'met' })

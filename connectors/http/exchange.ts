@@ -1,5 +1,5 @@
 import { AppError } from '../../domain/errors.ts'
-import type { Access } from '../access.ts'
+import { type Access, noteDate } from '../access.ts'
 
 /** A source that says nothing for so long will not say anything. */
 const SILENCE_MS = 60_000
@@ -53,6 +53,7 @@ export async function send(
         ...(body === undefined ? {} : { body }),
       }),
     )
+    noteDate(access, response.headers.get('date'))
     return {
       status: response.status,
       headers: response.headers,

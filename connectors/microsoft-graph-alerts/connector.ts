@@ -1,24 +1,8 @@
-import { defineConnector, type Prerequisite } from '../connector.ts'
-import { judged } from '../judged.ts'
-import { openAlerts } from './client.ts'
-import { config, type GraphAlertsConfig } from './config.ts'
+import { defineConnector } from '../connector.ts'
+import { config } from './config.ts'
 import { map } from './map.ts'
+import { credentialEnd, prerequisites } from './prerequisites.ts'
 import { OVERLAP_SECONDS, read, readRange, SWEEP_EVERY_SECONDS, SWEEP_REACH_SECONDS } from './read.ts'
-
-const prerequisites: Prerequisite<GraphAlertsConfig>[] = [
-  {
-    id: 'alerts-readable',
-    title: 'The app may read security alerts',
-    anchor: 'permission',
-    when: 'before',
-    check: (input) =>
-      judged(async () => {
-        const { alerts } = await openAlerts(input).probe()
-        const found = alerts.length > 0 ? 'The newest alert was read.' : 'Alerts may be read; the tenant has none.'
-        return { state: 'met', code: alerts.length > 0 ? 'read' : 'read_none', detail: found }
-      }),
-  },
-]
 
 export const microsoftGraphAlerts = defineConnector({
   id: 'microsoft-graph-alerts',
@@ -30,6 +14,7 @@ export const microsoftGraphAlerts = defineConnector({
   config,
   everySeconds: 300,
   prerequisites,
+  credentialEnd,
   read,
   pull: {
     // Graph allows 150 a minute; the older API 100, and 1,500 an hour.

@@ -6,7 +6,9 @@ import { parseSettings } from '../../domain/form.ts'
 import type { Finding, Mapped } from '../../domain/signal.ts'
 import { GRAPH_APP, type Graph, startMicrosoftGraph } from '../../sandbox/microsoft-graph.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
-import type { Page, Position } from '../connector.ts'
+import { NO_HISTORY, type Page, type Position } from '../connector.ts'
+import { prerequisitesOf } from '../everywhere.ts'
+import { SERVICE_PLANS } from '../microsoft/licences.ts'
 import { microsoftGraphAlerts } from './connector.ts'
 
 const record = (name: string): any =>
@@ -258,25 +260,100 @@ describe('reading', () => {
     await expect(readAll(vendor)).rejects.toMatchObject({ code: expected, message: expect.stringContaining(`${code}`) })
   })
 
-  const check = (vendor: Graph) =>
-    microsoftGraphAlerts.prerequisites[0]?.check({
-      ...inputOf(vendor),
-      now: vendor.clock.now(),
-      history: { lastCompletedImportAt: null, recentEvents: new Map() },
-    })
+  /** Every check by its verdict, asked anew: the token of before tells the roles of before. */
+  const checks = async (vendor: Graph, people = 0): Promise<Record<string, string>> => {
+    const found: Record<string, string> = {}
+    const input = { ...inputOf(vendor), now: vendor.clock.now(), history: { ...NO_HISTORY, people } }
+    for (const { id, check } of prerequisitesOf(microsoftGraphAlerts).filter(({ when }) => when === 'before')) {
+      const { state, code } = await check(input)
+      found[id] = `${state} ${code}`
+    }
+    return found
+  }
+  const sku = (more: object = {}, plan: object = {}) => ({
+    skuPartNumber: 'SPE_E5',
+    capabilityStatus: 'Enabled',
+    consumedUnits: 10,
+    prepaidUnits: { enabled: 25, suspended: 0, warning: 0, lockedOut: 0 },
+    servicePlans: [
+      {
+        servicePlanId: SERVICE_PLANS.defenderForEndpoint.id,
+        servicePlanName: 'WINDEFATP',
+        provisioningStatus: 'Success',
+        ...plan,
+      },
+    ],
+    ...more,
+  })
 
-  test('the check tells: read, none there, no permission, no sign-in', async () => {
+  test('the checks tell: read, none there, no permission, no sign-in', async () => {
     await using vendor = await started()
-    expect(await check(vendor)).toMatchObject({ state: 'met', code: 'read_none' })
-    add(vendor, 'a', '2026-11-20T11:00:00Z')
-    expect(await check(vendor)).toMatchObject({ state: 'met', code: 'read' })
-    vendor.permitted = false
-    expect(await check(vendor)).toMatchObject({
-      state: 'unmet',
-      code: 'permission_missing',
-      detail: expect.stringContaining('SecurityAlert.Read.All'),
+    vendor.roles = ['SecurityAlert.Read.All']
+    expect(await checks(vendor)).toEqual({
+      'app-roles': 'met consented',
+      'alerts-readable': 'met read_none',
+      'defender-plan': 'unknown licences_unreadable',
+      clock: expect.any(String),
+      'credential-end': 'unknown end_unknown',
     })
+    add(vendor, 'a', '2026-11-20T11:00:00Z')
+    expect(await checks(vendor)).toMatchObject({ 'alerts-readable': 'met read' })
+    vendor.roles = []
+    expect(await checks(vendor)).toMatchObject({
+      'app-roles': 'unmet consent_missing',
+      'alerts-readable': 'unmet permission_missing',
+    })
+    vendor.roles = ['SecurityAlert.Read.All', 'Mail.ReadWrite']
+    expect(await checks(vendor)).toMatchObject({ 'app-roles': 'warning more_than_needed' })
     vendor.refusesSignInWith = 7000222
-    expect(await check(vendor)).toMatchObject({ state: 'unmet', code: 'credential_expired' })
+    expect(await checks(vendor)).toMatchObject({
+      'app-roles': 'unmet credential_expired',
+      'alerts-readable': 'unmet credential_expired',
+      'defender-plan': 'unmet credential_expired',
+    })
+  })
+
+  test.each([
+    ['a licence', [sku()], 'met licensed'],
+    ['a stand-alone licence whose name says nothing', [sku({ skuPartNumber: 'X' })], 'met licensed'],
+    ['no licence', [], 'unmet plan_missing'],
+    ['a licence without the plan', [sku({ servicePlans: [] })], 'unmet plan_missing'],
+    ['a suspended licence', [sku({ capabilityStatus: 'Suspended' })], 'unmet licence_suspended'],
+    ['a plan that is switched off', [sku({}, { provisioningStatus: 'Disabled' })], 'unmet plan_disabled'],
+    ['a plan to come', [sku({}, { provisioningStatus: 'PendingActivation' })], 'warning plan_pending'],
+    [
+      'a grace period',
+      [sku({ capabilityStatus: 'Warning', prepaidUnits: { enabled: 0, warning: 25 } })],
+      'warning grace_period',
+    ],
+    ['a grace period beside a licence', [sku({ capabilityStatus: 'Warning' }), sku()], 'met licensed'],
+    [
+      'fewer seats than people',
+      [sku({ prepaidUnits: { enabled: 4, warning: 0 }, consumedUnits: 1 })],
+      'warning seats_short',
+    ],
+    ['no seat left', [sku({ consumedUnits: 25 })], 'warning seats_used_up'],
+  ])('%s', async (_, skus, verdict) => {
+    await using vendor = await started()
+    vendor.roles = ['SecurityAlert.Read.All', 'Organization.Read.All']
+    vendor.skus = skus
+    expect(await checks(vendor, 20)).toMatchObject({ 'defender-plan': verdict, 'app-roles': 'met consented' })
+  })
+
+  test.each([
+    [400, 'met lasts'],
+    [29, 'warning ends_within_30_days'],
+    [6, 'warning ends_within_7_days'],
+    [0.5, 'warning ends_within_1_day'],
+    [-1, 'unmet ended'],
+  ])('a client secret that ends in %d days', async (days, verdict) => {
+    await using vendor = await started()
+    vendor.roles = ['SecurityAlert.Read.All', 'Application.Read.All']
+    const endDateTime = new Date(vendor.clock.now().getTime() + days * 86_400_000).toISOString()
+    vendor.secrets = [
+      { hint: GRAPH_APP.clientSecret.slice(0, 3), endDateTime },
+      { hint: 'xyz', endDateTime: '2020-01-01T00:00:00Z' },
+    ]
+    expect(await checks(vendor)).toMatchObject({ 'credential-end': verdict })
   })
 })

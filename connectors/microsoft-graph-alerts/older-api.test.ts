@@ -6,7 +6,7 @@ import type { Finding } from '../../domain/signal.ts'
 import { type Defender, startDefender } from '../../sandbox/microsoft-defender.ts'
 import { GRAPH_APP, startMicrosoftGraph } from '../../sandbox/microsoft-graph.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
-import type { Page, Position } from '../connector.ts'
+import { NO_HISTORY, type Page, type Position } from '../connector.ts'
 import { microsoftGraphAlerts } from './connector.ts'
 
 const NOW = '2026-11-20T12:00:00Z'
@@ -130,11 +130,13 @@ test('no hour holds more requests than the older API allows', async () => {
 test('the check asks the API that is chosen', async () => {
   await using vendor = await started()
   const check = () =>
-    microsoftGraphAlerts.prerequisites[0]?.check({
-      ...inputOf(vendor),
-      now: vendor.clock.now(),
-      history: { lastCompletedImportAt: null, recentEvents: new Map() },
-    })
+    microsoftGraphAlerts.prerequisites
+      .find(({ id }) => id === 'alerts-readable')
+      ?.check({
+        ...inputOf(vendor),
+        now: vendor.clock.now(),
+        history: NO_HISTORY,
+      })
   expect(await check()).toMatchObject({ state: 'met', code: 'read_none' })
   vendor.permitted = false
   expect(await check()).toMatchObject({

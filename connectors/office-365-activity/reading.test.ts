@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { parseSettings } from '../../domain/form.ts'
 import { OFFICE_APP, type Office, startOffice365 } from '../../sandbox/office-365-activity.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
-import type { Page, Position } from '../connector.ts'
+import { NO_HISTORY, type Page, type Position } from '../connector.ts'
 import { office365Activity } from './connector.ts'
 
 const DOWNLOAD = JSON.parse(readFileSync(path.join(import.meta.dirname, 'records', 'file-download.json'), 'utf8'))
@@ -256,7 +256,7 @@ const check = async (vendor: Office, id: string, settings: object = {}, history:
     ?.check({
       ...inputOf(vendor, { contentTypes: ['Audit.General', 'DLP.All'], ...settings }),
       now: vendor.clock.now(),
-      history: { lastCompletedImportAt: null, recentEvents: new Map(), ...history },
+      history: { ...NO_HISTORY, ...history },
     })
 
 test('the checks tell apart: consented, not consented, auditing off, another tenant, secret over', async () => {

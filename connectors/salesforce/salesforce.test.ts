@@ -6,7 +6,7 @@ import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
 import { csvOf, hourOf, type LogFileDraft, type Salesforce, startSalesforce } from '../../sandbox/salesforce.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
-import type { Page, Position, SourceRecord } from '../connector.ts'
+import { NO_HISTORY, type Page, type Position, type SourceRecord } from '../connector.ts'
 import { salesforce } from './connector.ts'
 import { idIn, longId } from './ids.ts'
 import type { LogRow } from './log-file.ts'
@@ -356,7 +356,7 @@ describe('reading', () => {
         ?.check({
           ...inputOf(vendor, null, settings),
           now: vendor.clock.now(),
-          history: { lastCompletedImportAt: vendor.clock.now(), recentEvents: new Map([['Login', 3]]) },
+          history: { ...NO_HISTORY, lastCompletedImportAt: vendor.clock.now(), recentEvents: new Map([['Login', 3]]) },
         })
     for (const id of ['signed-in', 'log-readable', 'users-readable'])
       expect(await check(id)).toMatchObject({ state: 'met' })

@@ -468,13 +468,26 @@ export interface Policy {
 export interface PolicyBlind {
   check_id: string;
   code: string;
-  connector_id: string;
+  connector_id: string | null;
   detail: string;
   from_at: Timestamp;
   guide: string;
   id: string;
   policy_id: string;
   to_at: Timestamp | null;
+}
+
+export interface PolicySight {
+  activity_share: number | null;
+  blind_seconds: number;
+  connector_id: string | null;
+  day: string;
+  need: string;
+  people_share: number | null;
+  policy_id: string;
+  reasons: Json;
+  recorded_at: Generated<Timestamp>;
+  state: string;
 }
 
 export interface PolicyVersion {
@@ -488,14 +501,42 @@ export interface PolicyVersion {
   version: number;
 }
 
+export interface PrerequisiteAttestation {
+  attested_at: Generated<Timestamp>;
+  check_id: string;
+  connector_id: string | null;
+  destination_id: string | null;
+  evidence: string;
+  expires_at: Timestamp;
+  id: string;
+  policy_id: string | null;
+  staff_id: string;
+  withdrawn_at: Timestamp | null;
+  withdrawn_by: string | null;
+}
+
+export interface PrerequisiteChange {
+  at: Generated<Timestamp>;
+  check_id: string;
+  code: string;
+  connector_id: string | null;
+  destination_id: string | null;
+  id: Generated<number>;
+  policy_id: string | null;
+  state: string;
+}
+
 export interface PrerequisiteStatus {
   check_id: string;
   checked_at: Timestamp;
   code: string;
-  connector_id: string;
+  connector_id: string | null;
+  destination_id: string | null;
   detail: string;
+  policy_id: string | null;
   since: Timestamp;
   state: string;
+  valid_until: Timestamp;
 }
 
 export interface ProfileKey {
@@ -623,7 +664,10 @@ export interface DB {
   person: Person;
   policy: Policy;
   policy_blind: PolicyBlind;
+  policy_sight: PolicySight;
   policy_version: PolicyVersion;
+  prerequisite_attestation: PrerequisiteAttestation;
+  prerequisite_change: PrerequisiteChange;
   prerequisite_status: PrerequisiteStatus;
   profile_key: ProfileKey;
   quarantined_row: QuarantinedRow;

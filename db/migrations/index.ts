@@ -12,6 +12,7 @@ import * as backfill from './20261124_1600_create_backfill.ts'
 import * as everybodyDue from './20261124_1630_add_everybody_due.ts'
 import * as supersededActivity from './20261124_1720_index_superseded_activity.ts'
 import * as keyHolder from './20261124_1825_add_key_holder.ts'
+import * as prerequisites from './20261124_1830_extend_prerequisites.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -28,4 +29,5 @@ export const migrations: Record<string, Migration> = {
   '20261124_1630_add_everybody_due': everybodyDue,
   '20261124_1720_index_superseded_activity': supersededActivity,
   '20261124_1825_add_key_holder': keyHolder,
+  '20261124_1830_extend_prerequisites': prerequisites,
 }

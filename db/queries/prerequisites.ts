@@ -1,14 +1,15 @@
 import type { Connection } from '../connection.ts'
+import type { PrerequisiteSubject } from '../prerequisites.ts'
 
-/** What the last checks of a connector found. */
-export const prerequisiteStatuses = (db: Connection, connectorId: string) =>
-  db.selectFrom('prerequisite_status').selectAll().where('connector_id', '=', connectorId).execute()
-
-/** Policies that are blind now because of this connector, by check. */
-export const blindNow = (db: Connection, connectorId: string) =>
-  db
-    .selectFrom('policy_blind')
-    .select(['check_id', 'policy_id'])
-    .where('connector_id', '=', connectorId)
-    .where('to_at', 'is', null)
-    .execute()
+/** Policies that are blind now because of a connector, or a policy that is by a condition of its own; by check. */
+export async function blindNow(
+  db: Connection,
+  { kind, id }: PrerequisiteSubject,
+): Promise<{ check_id: string; policy_id: string }[]> {
+  // A destination that fails blinds no policy.
+  if (kind === 'destination') return []
+  const blind = db.selectFrom('policy_blind').select(['check_id', 'policy_id']).where('to_at', 'is', null)
+  return kind === 'connector'
+    ? blind.where('connector_id', '=', id).execute()
+    : blind.where('policy_id', '=', id).where('connector_id', 'is', null).execute()
+}

@@ -52,6 +52,7 @@ function alertData(event: AlertEvent): AlertEvent {
       because: each.because,
     })),
     evidence_omitted: event.evidence_omitted,
+    blind_spots: event.blind_spots.map(({ source, code, from, to }) => ({ source, code, from, to })),
     first_activity: event.first_activity,
     last_activity: event.last_activity,
     created: event.created,

@@ -15,6 +15,10 @@ export const standardWebhooks = defineExporter({
   acknowledges: true,
   maxBytes: MAX_BODY_BYTES,
   config,
+  tls({ url }) {
+    const { protocol, hostname, port } = new URL(url)
+    return protocol === 'https:' ? { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 443) } : null
+  },
   async open(settings, context) {
     const poster = openPoster(settings, context)
     return {

@@ -129,8 +129,14 @@ function alertKeys(event: AlertEvent): Extension {
     flexString2: event.evidence_omitted,
     cnt: count,
     request: event.link,
-    msg: `${event.change}: risk score ${event.score}, severity ${event.severity}, ${count} insights, status ${event.status}`,
+    msg: `${event.change}: risk score ${event.score}, severity ${event.severity}, ${count} insights, status ${event.status}${blindText(event)}`,
   }
+}
+
+/** The sources that the policy could not see for a while, by their kinds. */
+function blindText({ blind_spots }: AlertEvent): string {
+  const sources = [...new Set(blind_spots.map(({ source }) => source))]
+  return sources.length === 0 ? '' : `, blind for a time: ${sources.join(' ')}`
 }
 
 function manifestKeys(event: ManifestEvent): Extension {

@@ -2,7 +2,7 @@ import { connectionOutcome } from '../connection-outcome.ts'
 import { type DeliveryOutcome, defineExporter, type OutboundDelivery } from '../exporter.ts'
 import { MAX_MESSAGE_BYTES, syslogFrame } from './frame.ts'
 import { type Line, LineBroken, openLine } from './line.ts'
-import { config } from './settings.ts'
+import { config, portOf } from './settings.ts'
 
 /** Characters written at once; the next write waits until the kernel has taken them. */
 const WRITE_CHARACTERS = 64 * 1024
@@ -34,6 +34,8 @@ export const syslog = defineExporter({
   resendWindow: RESEND_WINDOW,
   maxBytes: MAX_MESSAGE_BYTES,
   config,
+  tls: ({ host, serverName, ...settings }) =>
+    settings.transport === 'tls' ? { host, port: portOf(settings), serverName } : null,
   async open(settings, context) {
     let line: Line | undefined
     let broken: LineBroken | undefined

@@ -100,7 +100,7 @@ describe('an alert as CEF', () => {
         'cn1Label=riskScore cn1=87 cn2Label=deliveryNumber cn2=7 cn3Label=revision cn3=2 ' +
         `flexString1Label=payloadSha256 flexString1=${'f'.repeat(64)} flexString2Label=evidenceOmitted flexString2=0 cnt=2 ` +
         'request=https://irm.example.com/alerts/01936a3e-0000-7000-8000-00000000a1e7?tab\\=all ' +
-        'msg=confirmed: risk score 87.4, severity high, 2 insights, status confirmed',
+        'msg=confirmed: risk score 87.4, severity high, 2 insights, status confirmed, blind for a time: amazon-s3',
     )
   })
 

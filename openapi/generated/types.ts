@@ -284,6 +284,121 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/policies/{policyId}/prerequisites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policyId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** What the policy's template asks of all signals together. */
+        get: operations["listPolicyPrerequisites"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/policies/{policyId}/prerequisites/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policyId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Checks now. */
+        post: operations["checkPolicyPrerequisites"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/destinations/{destinationId}/prerequisites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destinationId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** Whether alerts arrive, and will go on to. */
+        get: operations["listDestinationPrerequisites"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/destinations/{destinationId}/prerequisites/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destinationId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Checks now. */
+        post: operations["checkDestinationPrerequisites"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attestations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Vouches for a condition that no check can find out.
+         * @description It counts while the check itself answers `unknown`, until it expires or is withdrawn.
+         */
+        post: operations["attestPrerequisite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/attestations/{attestationId}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                attestationId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an attestation back. */
+        post: operations["withdrawAttestation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/connectors/{connectorId}/quarantined-rows/groups": {
         parameters: {
             query?: never;
@@ -951,6 +1066,28 @@ export interface paths {
         };
         /** When the policy was blind, why, and how its last evaluations went. */
         get: operations["getPolicyHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/policies/{policyId}/sight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policyId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * The blind-spot map: what the policy saw of each of its sources, day by day.
+         * @description A day that is over never changes. The current day is as far as it has come.
+         */
+        get: operations["getPolicySight"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1629,6 +1766,24 @@ export interface components {
         FreeObject: {
             [key: string]: unknown;
         };
+        PrerequisiteDeclaration: {
+            id: string;
+            title: string;
+            guide: string;
+            /**
+             * @description Whether imports stop while it is unmet.
+             * @enum {string}
+             */
+            onUnmet: "pause" | "warn";
+            /** @description How long an answer holds. */
+            validHours: number;
+            /** @description What nobody sees without it. */
+            blind: string | null;
+            /** @description How it is mended; the guide says it at length. */
+            steps: string[];
+            /** @description Where it is mended. */
+            address: string | null;
+        };
         ConnectorKind: components["schemas"]["ConnectorKindSummary"] & {
             /** @description JSON Schema of the settings; secrets are writeOnly. */
             form: components["schemas"]["FreeObject"];
@@ -1639,13 +1794,13 @@ export interface components {
                 activities: boolean;
                 facts: string[];
             };
-            prerequisites: {
-                id: string;
-                title: string;
-                guide: string;
-                /** @enum {string} */
+            prerequisites: (components["schemas"]["PrerequisiteDeclaration"] & {
+                /**
+                 * @description Whether settings and secrets are enough, or records have to come first.
+                 * @enum {string}
+                 */
                 when: "before" | "after";
-            }[];
+            })[];
         };
         /** @enum {string} */
         ConnectorState: "draft" | "active" | "paused" | "retired";
@@ -1787,20 +1942,35 @@ export interface components {
             createdAt: components["schemas"]["Instant"];
             finishedAt: components["schemas"]["InstantOrNull"];
         };
-        Prerequisite: {
-            id: string;
-            title: string;
-            guide: string;
-            /** @enum {string} */
-            state: "met" | "unmet" | "unknown";
+        Attestation: {
+            id: components["schemas"]["Id"];
+            staffId: components["schemas"]["Id"];
+            /** @description Names of people that the platform knows are replaced by pseudonyms. */
+            evidence: string;
+            attestedAt: components["schemas"]["Instant"];
+            expiresAt: components["schemas"]["Instant"];
+        };
+        Prerequisite: components["schemas"]["PrerequisiteDeclaration"] & {
+            /**
+             * @description `warning` is met, but not for long or not for all.
+             * @enum {string}
+             */
+            state: "met" | "warning" | "unmet" | "unknown";
             code: string | null;
             detail: string | null;
             since: components["schemas"]["InstantOrNull"];
             checkedAt: components["schemas"]["InstantOrNull"];
+            validUntil: components["schemas"]["InstantOrNull"];
             blindPolicies: components["schemas"]["Id"][];
+            attestation: components["schemas"]["Attestation"] | null;
         };
         PrerequisiteList: {
             items: components["schemas"]["Prerequisite"][];
+        };
+        PrerequisiteSubject: {
+            /** @enum {string} */
+            kind: "connector" | "policy" | "destination";
+            id: components["schemas"]["Id"];
         };
         QuarantineGroup: {
             code: string;
@@ -1990,7 +2160,8 @@ export interface components {
             waitingPeople: number;
             /** @description Times of blindness, the newest 100. */
             blind: {
-                connectorId: components["schemas"]["Id"];
+                /** @description null where a condition of the policy itself is unmet. */
+                connectorId: components["schemas"]["IdOrNull"];
                 checkId: string;
                 code: string;
                 detail: string;
@@ -2011,6 +2182,36 @@ export interface components {
                 createdAt: components["schemas"]["Instant"];
             }[];
         };
+        Day: string;
+        BlindReason: {
+            checkId: string;
+            code: string;
+            detail: string;
+            guide: string;
+        };
+        PolicySight: {
+            policyId: components["schemas"]["Id"];
+            days: {
+                day: components["schemas"]["Day"];
+                /** @enum {string} */
+                state: "seeing" | "partly" | "blind";
+                isOver: boolean;
+                sources: {
+                    /** @description `activities:` or `facts:` with a kind, or `policy` for a condition of its own. */
+                    need: string;
+                    /** @description null where no connector brings it. */
+                    connectorId: components["schemas"]["IdOrNull"];
+                    /** @enum {string} */
+                    state: "seen" | "partly" | "blind" | "absent";
+                    blindSeconds: number;
+                    reasons: components["schemas"]["BlindReason"][];
+                    /** @description Of the people whom the policy's sources named in the week before. */
+                    peopleShare: number | null;
+                    /** @description Of the activities that they brought. */
+                    activityShare: number | null;
+                }[];
+            }[];
+        };
         Indicator: {
             id: string;
             version: number;
@@ -2022,6 +2223,18 @@ export interface components {
             low: number;
             medium: number;
             high: number;
+        };
+        AlertDetail: components["schemas"]["Alert"] & {
+            /** @description When the policy was blind within the days that the alert looks at, the latest 20. */
+            blindSpots: {
+                /** @description The kind of the connector, or `policy` for a condition of its own. */
+                source: string;
+                code: string;
+                detail: string;
+                guide: string;
+                fromAt: components["schemas"]["Instant"];
+                toAt: components["schemas"]["InstantOrNull"];
+            }[];
         };
         AlertVersion: {
             alertId: components["schemas"]["Id"];
@@ -2040,7 +2253,6 @@ export interface components {
             commentId: components["schemas"]["IdOrNull"];
             createdAt: components["schemas"]["Instant"];
         };
-        Day: string;
         Contribution: {
             indicatorId: string;
             indicatorVersion: number;
@@ -2729,6 +2941,167 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PrerequisiteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listPolicyPrerequisites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policyId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every check of the template. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrerequisiteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    checkPolicyPrerequisites: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                policyId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every check with its new state. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrerequisiteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDestinationPrerequisites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                destinationId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every check of a destination. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrerequisiteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    checkDestinationPrerequisites: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                destinationId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every check with its new state. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrerequisiteList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    attestPrerequisite: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    subject: components["schemas"]["PrerequisiteSubject"];
+                    prerequisiteId: string;
+                    /** @description What was looked at, and where. */
+                    evidence: string;
+                    /** @description At most a year ahead. */
+                    expiresAt: components["schemas"]["Instant"];
+                };
+            };
+        };
+        responses: {
+            /** @description The attestation. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attestation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    withdrawAttestation: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                attestationId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The attestation is no longer counted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        id: components["schemas"]["Id"];
+                    };
                 };
             };
             default: components["responses"]["Problem"];
@@ -3672,6 +4045,34 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    getPolicySight: {
+        parameters: {
+            query?: {
+                /** @description UTC day, included; 30 days before `to` unless given. */
+                from?: components["schemas"]["Day"];
+                /** @description UTC day, included; today unless given. */
+                to?: components["schemas"]["Day"];
+            };
+            header?: never;
+            path: {
+                policyId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The days on which the policy was looked after, at most 366. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicySight"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     evaluatePolicy: {
         parameters: {
             query?: never;
@@ -3846,13 +4247,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The alert. */
+            /** @description The alert, with what its policy could not see. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Alert"];
+                    "application/json": components["schemas"]["AlertDetail"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -38,11 +38,13 @@ const VOLATILE: Record<string, readonly string[]> = {
     'superseded_at',
     'to_at',
     'updated_at',
+    'valid_until',
     'waiting_since',
   ],
   audit_entry: ['at', 'hash', 'previous_hash'],
   evaluation: ['took_ms'],
   person: ['pseudonym'],
+  prerequisite_change: ['at', 'id'],
   receipt: ['sha256'],
   delivery: ['payload_sha256'],
   sealed_value: ['nonce', 'ciphertext'],
@@ -58,7 +60,7 @@ const DOCUMENTS: Record<string, readonly string[]> = {
 const SAYS_IT_LOOKED: Record<string, readonly string[]> = {
   connector_setup: ['updated_at'],
   evaluation_request: ['requested_at'],
-  prerequisite_status: ['checked_at'],
+  prerequisite_status: ['checked_at', 'valid_until'],
   seen_key: ['seen_at'],
 }
 /** Numbers of sequences: a try that failed leaves gaps. */

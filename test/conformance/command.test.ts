@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { benchesOf, pullKinds } from '../../cli/conformance/conformance.ts'
 import { runSandbox } from '../../cli/sandbox/sandbox.ts'
 import { openAccess } from '../../connectors/access.ts'
+import { NO_HISTORY } from '../../connectors/connector.ts'
 import { connectorKind } from '../../connectors/kinds.ts'
 import { parseSettings } from '../../domain/form.ts'
 import type { VendorBench } from '../../sandbox/benches/bench.ts'
@@ -61,7 +62,7 @@ test('the sandbox shows settings that the connectors take, and their checks are 
         const found = await check.check({
           config,
           now: new Date(),
-          history: { lastCompletedImportAt: null, recentEvents: new Map() },
+          history: NO_HISTORY,
           signal: AbortSignal.timeout(20_000),
           access: openAccess(),
         })

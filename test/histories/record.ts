@@ -18,6 +18,7 @@ const FILES = [
   'test/workflows/setup.test.ts',
   'test/workflows/triage.test.ts',
   'test/api/nouns.test.ts',
+  'test/api/prerequisites.test.ts',
   'test/backfill.test.ts',
   'test/chain.test.ts',
   'test/late.test.ts',

@@ -4,6 +4,7 @@ import { alerts } from './alerts.ts'
 import { approvals } from './approvals.ts'
 import { backfills } from './backfills.ts'
 import { exports_ } from './exports.ts'
+import { health } from './health.ts'
 import { imports } from './imports.ts'
 import { processes } from './processes.ts'
 import { setUps } from './set-ups.ts'
@@ -18,5 +19,6 @@ export const scenarios: ScenariosOf<ActivityName> = {
   ...alerts,
   ...approvals,
   ...exports_,
+  ...health,
   ...processes,
 }

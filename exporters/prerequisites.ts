@@ -1,0 +1,99 @@
+import { connect } from 'node:tls'
+import { type CheckResult, type PrerequisiteWords, untilItEnds } from '../domain/prerequisite.ts'
+import { guardedLookup, isPrivateLiteral, PRIVATE_ADDRESS } from './addresses.ts'
+import type { ExporterDefinition, SenderContext } from './exporter.ts'
+
+/** Conditions of destinations: that alerts arrive, and go on arriving. */
+export interface DestinationPrerequisite extends PrerequisiteWords {
+  guide: string
+  check(input: DestinationCheckInput): Promise<CheckResult>
+}
+
+export interface DestinationCheckInput {
+  definition: ExporterDefinition
+  config: unknown
+  context: SenderContext
+  now: Date
+  /** How its sequence stands. */
+  queue: {
+    stopCode: string | null
+    stopDetail: string | null
+    oldestQueuedAt: Date | null
+    lastAcceptedAt: Date | null
+  }
+  signal: AbortSignal
+}
+
+/** Where a destination's TLS ends; `ca` is the authority that its admin trusts. */
+export interface TlsPlace {
+  host: string
+  port: number
+  serverName?: string | undefined
+}
+
+const GUIDE = 'docs/guides/health-of-sources.md'
+const HOUR_MS = 3_600_000
+const BEHIND_HOURS = 1
+
+export const destinationPrerequisites: readonly DestinationPrerequisite[] = [
+  {
+    id: 'delivering',
+    title: 'The receiver takes what is sent',
+    guide: GUIDE,
+    anchor: 'delivering',
+    onUnmet: 'warn',
+    steps: ['Mend what the stop names, then resume the destination.'],
+    blind: 'Whoever watches the receiver: new alerts wait in the queue.',
+    async check({ queue: { stopCode, stopDetail, oldestQueuedAt, lastAcceptedAt }, now }) {
+      if (stopCode !== null) return { state: 'unmet', code: stopCode, detail: stopDetail ?? 'The destination stopped.' }
+      const hours = oldestQueuedAt === null ? 0 : (now.getTime() - oldestQueuedAt.getTime()) / HOUR_MS
+      if (hours > BEHIND_HOURS)
+        return { state: 'warning', code: 'behind', detail: `The oldest delivery waits for ${Math.floor(hours)} hours.` }
+      return lastAcceptedAt === null
+        ? { state: 'unknown', code: 'nothing_sent', detail: 'Nothing has been sent yet.' }
+        : { state: 'met', code: 'accepted', detail: 'The receiver took everything so far.' }
+    },
+  },
+  {
+    id: 'certificate',
+    title: "The receiver's certificate lasts",
+    guide: GUIDE,
+    anchor: 'certificate',
+    onUnmet: 'warn',
+    steps: ['Renew the certificate at the receiver.'],
+    blind: 'Whoever watches the receiver, from the day the certificate ends.',
+    async check({ definition, config, context, now, signal }) {
+      const place = definition.tls?.(config) ?? null
+      if (place === null) return { state: 'met', code: 'not_used', detail: 'The receiver is not reached by TLS.' }
+      const end = await certificateEnd(place, context.allowPrivateAddresses, signal)
+      return typeof end === 'string'
+        ? { state: 'unknown', code: end, detail: 'The receiver did not show its certificate.' }
+        : untilItEnds("The receiver's certificate", end, now)
+    },
+  },
+]
+
+/** When the certificate ends that a receiver shows; the network's own code where it shows none. Nothing is sent. */
+function certificateEnd({ host, port, serverName }: TlsPlace, allowPrivate: boolean, signal: AbortSignal) {
+  if (!allowPrivate && isPrivateLiteral(host)) return Promise.resolve(PRIVATE_ADDRESS)
+  return new Promise<Date | string>((resolve) => {
+    const name = serverName ?? host
+    const socket = connect({
+      host,
+      port,
+      // Whether it may be trusted is for the sender to say; here only its date is read.
+      rejectUnauthorized: false,
+      ...(/^[\d.:[\]]+$/.test(name) ? {} : { servername: name }),
+      ...(allowPrivate ? {} : { lookup: guardedLookup }),
+    })
+    const done = (found: Date | string) => {
+      signal.removeEventListener('abort', abort)
+      socket.destroy()
+      resolve(found)
+    }
+    const abort = () => done('timeout')
+    signal.addEventListener('abort', abort)
+    socket.once('secureConnect', () => done(new Date(socket.getPeerCertificate().valid_to)))
+    socket.once('error', (error) => done((error as { code?: string }).code ?? 'unreachable'))
+  })
+}
