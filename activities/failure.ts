@@ -1,7 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common'
-import { isAppError } from '../domain/errors.ts'
-
-const CONNECTION_CODES = /^(08|57P0[123]|53300)|^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)$/
+import { databaseTrouble } from '../db/trouble.ts'
+import { type AppError, isAppError } from '../domain/errors.ts'
 
 /**
  * Every error that leaves an activity: its type is the code, and the code decides whether Temporal tries again. What
@@ -9,23 +8,9 @@ const CONNECTION_CODES = /^(08|57P0[123]|53300)|^(ECONNREFUSED|ECONNRESET|EPIPE|
  */
 export function asFailure(error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error
-  if (isAppError(error)) {
-    return ApplicationFailure.create({
-      message: error.message,
-      type: error.code,
-      nonRetryable: !error.retryable,
-      details: [{ fix: error.fix ?? null, field: error.field ?? null }],
-      ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
-    })
-  }
+  const understood = isAppError(error) ? error : databaseTrouble(error)
+  if (understood) return failureWith(understood)
   const { code, constraint } = (error ?? {}) as { code?: string; constraint?: string }
-  if (typeof code === 'string' && CONNECTION_CODES.test(code)) {
-    return ApplicationFailure.create({
-      message: `connection lost (${code})`,
-      type: 'database_unavailable',
-      nonRetryable: false,
-    })
-  }
   const known = constraint === undefined ? undefined : CONSTRAINTS[constraint]
   if (known) return ApplicationFailure.create({ message: known.message, type: known.code, nonRetryable: true })
   const name = error instanceof Error ? error.name : typeof error
@@ -35,6 +20,15 @@ export function asFailure(error: unknown): ApplicationFailure {
     nonRetryable: false,
   })
 }
+
+const failureWith = ({ message, code, retryable, fix, field, retryAfterMs }: AppError): ApplicationFailure =>
+  ApplicationFailure.create({
+    message,
+    type: code,
+    nonRetryable: !retryable,
+    details: [{ fix: fix ?? null, field: field ?? null }],
+    ...(retryAfterMs === undefined ? {} : { nextRetryDelay: retryAfterMs }),
+  })
 
 /** Rules that the database keeps, in the words of the API. */
 const CONSTRAINTS: Record<string, { code: string; message: string }> = {

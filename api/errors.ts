@@ -1,5 +1,6 @@
 import { WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client'
 import { ApplicationFailure, CancelledFailure, TemporalFailure, WorkflowNotFoundError } from '@temporalio/common'
+import { databaseTrouble } from '../db/trouble.ts'
 import { AppError, ERROR_CODES, type ErrorCode, isAppError } from '../domain/errors.ts'
 
 /** RFC 9457 with our code, field and fix. */
@@ -46,7 +47,6 @@ const CONSTRAINTS: Record<string, readonly [ErrorCode, string]> = {
   policy_name_key: ['name_taken', 'another policy has this name'],
 }
 
-const DATABASE_GONE = /^(08|57P0[123]|53300)|^(ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ETIMEDOUT|EAI_AGAIN)$/
 const LOCK_TIMEOUT = '55P03'
 const STATEMENT_TIMEOUT = '57014'
 /** gRPC status codes. */
@@ -113,12 +113,8 @@ function fromDatabase(error: unknown): AppError | null {
   const { code, constraint } = (error ?? {}) as { code?: unknown; constraint?: string }
   const rule = constraint === undefined ? undefined : CONSTRAINTS[constraint]
   if (rule) return new AppError(rule[0], rule[1], { cause: error })
-  if (typeof code === 'string' && DATABASE_GONE.test(code)) {
-    return new AppError('database_unavailable', 'the database cannot be reached', {
-      cause: error,
-      fix: 'Try again with the same key.',
-    })
-  }
+  const trouble = databaseTrouble(error)
+  if (trouble) return trouble
   if (code === LOCK_TIMEOUT || code === STATEMENT_TIMEOUT) {
     return new AppError('timeout', 'the database did not answer in time', {
       cause: error,

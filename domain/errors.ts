@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   credential_expired: { status: 422, retry: 'never' },
   credential_refused: { status: 422, retry: 'never' },
   cursor_invalid: { status: 400, retry: 'never' },
+  database_full: { status: 507, retry: 'later' },
   database_unavailable: { status: 503, retry: 'later' },
   demo_failed: { status: 500, retry: 'never' },
   destination_refused: { status: 502, retry: 'never' },
