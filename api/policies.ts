@@ -9,6 +9,7 @@ import {
   loadTemplates,
   parsePolicyDefinition,
   pinnedIndicators,
+  requireGroups,
   syncIndicators,
 } from '../policies/load.ts'
 import { alignPolicy, requestEvaluation } from './processes.ts'
@@ -101,6 +102,8 @@ export const createPolicyVersion = inTransaction('createPolicyVersion', async (c
       fix: 'Make a new policy from the other template.',
     })
   }
+  const template = loadTemplates().get(row.template)
+  if (template) requireGroups(template, definition.settings)
   await pinnedIndicators(db, definition)
   const version = await store.addPolicyVersion(db, row, { definition, note: body.note, staffId: actor.staffId })
   return {

@@ -92,14 +92,14 @@ export async function insertActivities(tx: Connection, identityId: number, examp
   const finding = example.severity !== undefined
   await sql`
     insert into activity (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind,
-      container_id, object_key, size_bytes, origin_network, origin_country, audience_after, destination_is_external, flags,
+      container_id, object_key, size_bytes, item_count, origin_network, origin_country, audience_after, destination_is_external, flags,
       amount, severity, category, finding_state, subject_key, subject_name_key, subject_last_name_key,
       subject_address_key, subject_street_key, subject_department_key)
     select ${identityId}, ${at}::timestamptz + n * interval '100 milliseconds', gen_random_uuid(), ${connectorId}::uuid,
       gen_random_uuid(), ${example.verb}, ${example.nativeEvent}, ${example.outcome}, ${example.actorKind},
       abs(hashtext(${example.container})),
       case when ${example.sameObject} then 0 else hashtextextended(${example.container}, n) end,
-      ${example.sizeBytes ?? null}::bigint, ${example.network}::cidr, ${example.country ?? null}, ${example.audienceAfter ?? null},
+      ${example.sizeBytes ?? null}::bigint, ${example.itemCount ?? null}::int, ${example.network}::cidr, ${example.country ?? null}, ${example.audienceAfter ?? null},
       ${example.destinationIsExternal ?? null}::boolean, ${example.flags ?? null}::text[],
       ${example.amount ?? null}::float8, ${example.severity ?? null}::text, ${finding ? example.category : null}::text,
       ${finding ? example.findingState : null}::text, ${subject === null ? null : 1}::bigint + n - 1, ${subject?.name ?? null}::bigint,

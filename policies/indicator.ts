@@ -144,6 +144,8 @@ export const exampleActivity = z.strictObject({
   /** True: every one of them on the same object. */
   sameObject: z.boolean().default(false),
   sizeBytes: z.int().min(0).optional(),
+  /** Objects touched, where the source counts them. */
+  itemCount: z.int().min(1).optional(),
   network: z.string().default('198.51.0.0/16'),
   country: z.string().optional(),
   audienceAfter: z.enum(AUDIENCES).optional(),

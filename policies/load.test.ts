@@ -173,7 +173,7 @@ test('a policy takes its template, what the admin set, and each indicator at one
   expect(definition).toMatchObject({
     template: template.id,
     settings: { windows, raiseAt: 60, triage: template.triage, timeZone: 'UTC' },
-    indicators: [{ id: 's3-bulk-read', version: 2 }],
+    indicators: [{ id: 's3-bulk-read', version: indicators.get('s3-bulk-read')?.version }],
   })
   expect(parsePolicyDefinition(JSON.parse(JSON.stringify(definition)))).toEqual(definition)
   const refused = (overrides: Parameters<typeof definitionFrom>[2]) =>
@@ -193,4 +193,21 @@ test('a policy takes its template, what the admin set, and each indicator at one
     field: 'indicators',
     message: 'the policy does not fit: an indicator is named twice at indicators',
   })
+})
+
+test('a template about members of groups is refused without one', async () => {
+  const indicators = loadIndicators()
+  const bounded = [...loadTemplates().values()].filter(({ groups }) => groups.length > 0)
+  expect(bounded.map(({ id }) => id)).toEqual([
+    'data-leaks-priority-users',
+    'security-policy-violations-priority-users',
+  ])
+  for (const template of bounded) {
+    expect(definitionFrom(template, indicators).settings.groups).toEqual(['priority-users'])
+    expect(definitionFrom(template, indicators, { groups: ['Traders'] }).settings.groups).toEqual(['Traders'])
+    expect(await errorOf(() => definitionFrom(template, indicators, { groups: [] }))).toMatchObject({
+      code: 'policy_invalid',
+      field: 'settings.groups',
+    })
+  }
 })

@@ -211,6 +211,7 @@ export function definitionFrom(
     indicators: chosen = template.indicators.map((id) => ({ id, scores: !template.triggersOnly.includes(id) })),
   } = overrides
   const { indicators: _, ...settings } = overrides
+  requireGroups(template, { ...template, ...settings })
   const defaults = Object.fromEntries(
     Object.keys(policySettings.shape).map((name) => [name, template[name as keyof PolicyTemplate]]),
   )
@@ -228,6 +229,15 @@ export function definitionFrom(
       }
       return { ...pin, version: indicator.version }
     }),
+  })
+}
+
+/** A template about members of groups says nothing of people without one: bounded to nobody, it would mean everybody. */
+export function requireGroups(template: PolicyTemplate, { groups = [] }: { groups?: readonly string[] }): void {
+  if (template.groups.length === 0 || groups.length > 0) return
+  throw new AppError('policy_invalid', `${template.title} names no group`, {
+    field: 'settings.groups',
+    fix: 'Name one group or more, as HR files write them; without any, choose the template for everybody.',
   })
 }
 

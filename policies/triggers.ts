@@ -150,7 +150,7 @@ async function membersOf(
   const rows = await sql<{ person_id: number }>`
     select distinct identity.person_id from fact join identity on identity.id = fact.identity_id
     where fact.kind = 'group_member' and fact.superseded_at is null and not fact.withdrawn
-      and fact.attributes ->> 'group' = any (${groups}::text[])
+      and lower(fact.attributes ->> 'group') = any (${groups.map((group) => group.trim().toLowerCase())}::text[])
       and identity.person_id = any (${personIds}::bigint[])`.execute(tx)
   return new Set(rows.rows.map((row) => row.person_id))
 }

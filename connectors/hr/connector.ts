@@ -54,7 +54,7 @@ export type HrConfig = z.output<typeof config>
 export const hr = defineConnector<typeof config, DelimitedRow>({
   id: 'hr',
   title: 'HR',
-  says: 'Resignations, level changes, reviews, improvement plans and profiles from a CSV file of the HR system.',
+  says: 'Resignations, level changes, reviews, improvement plans, profiles and groups from a CSV file of the HR system.',
   delivery: 'push',
   yields: { activities: false, facts: HR_SCENARIOS },
   guide: 'docs/guides/hr.md',
@@ -135,7 +135,7 @@ function map(row: DelimitedRow, settings: HrConfig): Mapped {
     kind: chosen.scenario,
     person,
     ...(aliases.length > 0 ? { aliases } : {}),
-    naturalKey: naturalKey(chosen.scenario, effectiveAt),
+    naturalKey: naturalKey(chosen.scenario, effectiveAt, attributes['group']),
     effectiveAt,
     ...(fact.lastWorkingAt ? { lastWorkingAt: fact.lastWorkingAt } : {}),
     ...(withdrawn ? { withdrawn } : {}),
@@ -145,12 +145,14 @@ function map(row: DelimitedRow, settings: HrConfig): Mapped {
   }
 }
 
-/** A profile has no date of its own: it is true until another one replaces it. */
+/** Profiles and memberships have no date of their own: they are true until another row says otherwise. */
 const PROFILE_SINCE = new Date(0)
 
-/** One resignation and one profile per person; of the others one a day. */
-const naturalKey = (kind: HrScenario, effectiveAt: Date): string =>
-  kind === 'resignation' || kind === 'employee_profile' ? kind : `${kind}/${effectiveAt.toISOString().slice(0, 10)}`
+/** One resignation and one profile per person, one membership per group; of the others one a day. */
+function naturalKey(kind: HrScenario, effectiveAt: Date, group = ''): string {
+  if (kind === 'resignation' || kind === 'employee_profile') return kind
+  return `${kind}/${kind === 'group_member' ? group.toLowerCase() : effectiveAt.toISOString().slice(0, 10)}`
+}
 
 function scenarioOf(cell: (name: string | undefined) => string, settings: HrConfig) {
   if (!settings.identifierColumn) return settings.scenarios[0]

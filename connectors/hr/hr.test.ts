@@ -129,6 +129,28 @@ describe('a file of leavers', () => {
   })
 })
 
+test('a membership is one fact per person and group, however the group is written, and can be taken back', async () => {
+  const config = settings({
+    withdrawnColumn: 'Left',
+    scenarios: [{ scenario: 'group_member', columns: { person: 'EmailAddress', group: 'Group' } }],
+  })
+  const file = [
+    'EmailAddress,Group,Left',
+    'a@example.com,Priority-Users,',
+    'a@example.com,priority-users,yes',
+    'a@example.com,Traders,',
+    'b@example.com,,',
+  ].join('\n')
+  const found = (await readAll(Buffer.from(file), config)).map(({ mapped }) => mapped as Fact)
+  expect(found.slice(0, 3).map(({ kind, naturalKey, withdrawn }) => [kind, naturalKey, withdrawn ?? false])).toEqual([
+    ['group_member', 'group_member/priority-users', false],
+    ['group_member', 'group_member/priority-users', true],
+    ['group_member', 'group_member/traders', false],
+  ])
+  expect(found[0]?.attributes).toEqual({ group: 'Priority-Users' })
+  expect(found[3]).toMatchObject({ type: 'rejected', code: 'required_cell_empty', cell: 'Group' })
+})
+
 test('several scenarios share a file by their identifier column', async () => {
   const config = settings({
     identifierColumn: 'HRScenario',

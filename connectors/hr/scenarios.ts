@@ -7,6 +7,7 @@ export const HR_SCENARIOS = [
   'performance_review',
   'improvement_plan',
   'employee_profile',
+  'group_member',
 ] as const satisfies readonly FactKind[]
 export type HrScenario = (typeof HR_SCENARIOS)[number]
 
@@ -78,7 +79,7 @@ const effective = (meaning: string) =>
 const remarks = text('remarks', 'Remarks', 'personal', ['remarks', 'improvementremarks', 'comment'], { maxLength: 200 })
 const rating = text('rating', 'Rating', 'attribute', ['rating', 'performancerating'], { maxLength: 25 })
 
-/** The five scenarios with their columns. Source: learn.microsoft.com/purview/import-hr-data. */
+/** The scenarios with their columns. Source: learn.microsoft.com/purview/import-hr-data; groups are our own. */
 export const SCENARIOS: Record<HrScenario, { title: string; roles: readonly Role[] }> = {
   resignation: {
     title: 'Resignation or termination',
@@ -137,6 +138,14 @@ export const SCENARIOS: Record<HrScenario, { title: string; roles: readonly Role
       text('department', 'Department', 'attribute', ['employeedepartment', 'employeedept', 'department']),
       text('employeeType', 'Employee type', 'attribute', ['employeetype']),
       text('role', 'Role', 'attribute', ['employeerole', 'jobtitle', 'role']),
+      ...aliases,
+    ],
+  },
+  group_member: {
+    title: 'Member of a group',
+    roles: [
+      person,
+      text('group', 'Group', 'attribute', ['group', 'groupname', 'usergroup'], { required: true, maxLength: 100 }),
       ...aliases,
     ],
   },

@@ -48,8 +48,8 @@ export const alerts: ScenariosOf<
     'of a policy made after the import': {
       async arrange(stage) {
         const { db } = stage.w.t
-        await db.deleteFrom('rollup').where('key', '=', 's3-bulk-read@2').execute()
-        await db.deleteFrom('indicator_day').where('indicator_id', '=', 's3-bulk-read@2').execute()
+        await db.deleteFrom('rollup').where('key', 'like', 's3-bulk-read@%').execute()
+        await db.deleteFrom('indicator_day').where('indicator_id', 'like', 's3-bulk-read@%').execute()
         await db.updateTable('policy').set({ everybody_due: false }).execute()
         return { policyId: stage.policyId }
       },
