@@ -33,12 +33,14 @@ export interface Outside extends AsyncDisposable {
 }
 
 const BUCKET = 'northbridge-trail'
+/** Enough for every part of its stories, few enough that they are told soon. */
+const HOSPITAL_STAFF = 36
 
 export const organisationOf = ({ seed, people, weeks, until }: Plot): Organisation =>
   generateOrganisation({ seed, people, weeks, until: new Date(until) })
 
 export const hospitalOf = ({ seed, weeks, until }: Plot): Hospital =>
-  generateHospital({ seed: `hospital ${seed}`, weeks, until: new Date(until) })
+  generateHospital({ seed: `hospital ${seed}`, staff: HOSPITAL_STAFF, weeks, until: new Date(until) })
 
 export async function openOutside({ plot, file }: Home): Promise<Outside> {
   const organisation = organisationOf(plot)

@@ -1,6 +1,6 @@
 import type { Tale } from './tale.ts'
 
-/** Sixty people work on the wards of a hospital; one of them looks up family, neighbours and colleagues of an evening. */
+/** A few dozen people work on the wards of a hospital; one of them looks up family, neighbours and colleagues of an evening. */
 export const patients: Tale = {
   id: 'patients',
   policy: { template: 'patient-data-misuse', name: 'Patient data misuse' },
