@@ -1,10 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { commandLine, waitFor } from './processes.ts'
+import { findTemporalCli } from './temporal-cli.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 const folders: string[] = []
@@ -26,11 +37,15 @@ function dataDirectory(): string {
   return folder
 }
 
-function up(dataDir: string) {
+/** The user of a process; nothing means the one of the tests. */
+type User = { uid?: number; gid?: number }
+
+function up(dataDir: string, { as = {}, more = {} }: { as?: User; more?: Record<string, string> } = {}) {
   const { DATABASE_URL: _, TEMPORAL_ADDRESS: __, ...env } = process.env
   const child = spawn(process.execPath, ['--import', 'tsx', 'cli/openirm.ts', 'up'], {
     cwd: root,
-    env: { ...env, OPENIRM_DATA_DIR: dataDir, OPENIRM_LOG_LEVEL: 'silent' },
+    env: { ...env, OPENIRM_DATA_DIR: dataDir, OPENIRM_LOG_LEVEL: 'silent', ...more },
+    ...as,
   })
   children.push(child)
   let output = ''
@@ -94,4 +109,51 @@ test('starts once per directory, recovers from kill -9, and leaves no process be
   second.child.kill('SIGINT')
   await once(second.child, 'exit')
   for (const pid of running) expect(commandLine(pid)).toBeNull()
+})
+
+/** Who owns nothing on this machine, where the tests run as root; else whoever runs them, who is ordinary already. */
+const ORDINARY: User = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
+
+/** Whether that user may run node and read what is checked out; a checkout in root's own home is closed to it. */
+const mayRead = (): boolean =>
+  spawnSync(process.execPath, ['-e', "fs.accessSync('cli/openirm.ts'); require.resolve('tsx')"], {
+    cwd: root,
+    ...ORDINARY,
+  }).status === 0
+
+/** A home and a data directory of that user's, and what it would have found in the home of who runs the tests. */
+async function homeOf({ uid, gid }: User): Promise<{ dataDir: string; more: Record<string, string> }> {
+  const [home, dataDir] = [dataDirectory(), dataDirectory()]
+  const { path: found } = await findTemporalCli({ log: { info: () => {} } })
+  const temporal = path.join(home, 'temporal')
+  try {
+    linkSync(found, temporal)
+  } catch {
+    copyFileSync(found, temporal)
+  }
+  if (uid !== undefined && gid !== undefined) for (const each of [home, dataDir]) chownSync(each, uid, gid)
+  return { dataDir, more: { HOME: home, XDG_CACHE_HOME: path.join(home, 'cache'), OPENIRM_TEMPORAL_CLI: temporal } }
+}
+
+test('starts as an ordinary user, keeps everything under its own name, and leaves no process behind', {
+  timeout: 120_000,
+}, async ({ skip }) => {
+  skip(!mayRead(), 'an ordinary user may not read this checkout: run the tests where it may, or as that user')
+  const { dataDir, more } = await homeOf(ORDINARY)
+  const running = up(dataDir, { as: ORDINARY, more })
+  expect(await running.isUp(), running.output()).toBe(true)
+  const url = apiOf(running.output())
+  expect((await fetch(`${url}/v1/readiness`)).status).toBe(200)
+  expect(await statusOf(url, /oirm_\S+/.exec(running.output())?.[0] ?? '')).toBe(200)
+
+  const pids = servers(dataDir)
+  expect(pids).toHaveLength(2)
+  const uid = ORDINARY.uid ?? process.getuid?.()
+  for (const kept of ['keys.json', 'postgres/cluster/PG_VERSION', 'temporal/temporal.db'])
+    expect(statSync(path.join(dataDir, kept)).uid, kept).toBe(uid)
+
+  running.child.kill('SIGINT')
+  const [code] = await once(running.child, 'exit')
+  expect(code).toBe(0)
+  for (const pid of pids) expect(commandLine(pid)).toBeNull()
 })
