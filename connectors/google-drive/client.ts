@@ -3,6 +3,7 @@ import { openHttp } from '../http/client.ts'
 import { type Explain, type Fixes, Refusal } from '../http/refusal.ts'
 import { explainGrant, jwtBearer, type TokenSignIn, tokenFor } from '../http/sign-in.ts'
 import { list, object, text } from '../values.ts'
+import type { WindowPage } from '../windows.ts'
 import type { GoogleDriveConfig } from './config.ts'
 import { type ServiceAccount, serviceAccountOf } from './service-account.ts'
 
@@ -14,19 +15,13 @@ const ASSERTION_SECONDS = 3000
 /** Unfiltered: a request for one user or one event counts against a quota ten times as small. */
 const ACTIVITIES = 'admin/reports/v1/activity/users/all/applications/drive'
 
-export interface ActivitiesPage {
-  items: unknown[]
-  /** Where the next, older page begins; null on the last one. */
-  next: string | null
-}
-
 export interface DriveLog {
   /** Newest first. A page token belongs to the very window it came with. */
-  window(from: Date, to: Date, pageToken: string | null): Promise<ActivitiesPage>
+  window(from: Date, to: Date, pageToken: string | null): Promise<WindowPage>
   /** Signs in, to see whether key, delegation and admin fit together. */
   signIn(): Promise<void>
   /** One item, to see whether the log may be read. */
-  probe(): Promise<ActivitiesPage>
+  probe(): Promise<WindowPage>
 }
 
 export function openDriveLog({
@@ -36,7 +31,7 @@ export function openDriveLog({
 }: Pick<ReadInput<GoogleDriveConfig>, 'config' | 'access' | 'signal'>): DriveLog {
   const signIn = signInOf(config)
   const http = openHttp({ access, signal, base: config.apiUrl, signIn, explain, fixes: FIXES })
-  const ask = async (query: Record<string, string | number | undefined>): Promise<ActivitiesPage> => {
+  const ask = async (query: Record<string, string | number | undefined>): Promise<WindowPage> => {
     const { body } = await http.json({
       doing: 'reading the Drive log',
       to: ACTIVITIES,
