@@ -1,6 +1,6 @@
 import { v5 as uuidFrom } from 'uuid'
 import type { Access } from '../connectors/access.ts'
-import type { ConnectorDefinition, History, Page } from '../connectors/connector.ts'
+import { type ConnectorDefinition, type History, limitOf, type Page } from '../connectors/connector.ts'
 import { paced } from '../connectors/pace.ts'
 import { appendAudit } from '../db/audit.ts'
 import { readBackfill, settlePiece } from '../db/backfills.ts'
@@ -92,7 +92,7 @@ export async function runImport(
     position,
     seen: (keys: readonly string[]) => seenKeys(deps.db, deps.vault, connectorId, keys),
     signal,
-    access: deps.access.of(connectorId, definition.pull?.limit),
+    access: deps.access.of(connectorId, limitOf(definition, config)),
   }
   const pages: AsyncIterable<Page> =
     row.source === 'redrive'

@@ -1,4 +1,4 @@
-import type { ConnectorDefinition, Prerequisite } from '../connectors/connector.ts'
+import { type ConnectorDefinition, limitOf, type Prerequisite } from '../connectors/connector.ts'
 import { prerequisitesOf } from '../connectors/everywhere.ts'
 import { connectorKind } from '../connectors/kinds.ts'
 import { bookBlindness } from '../db/blindness.ts'
@@ -71,7 +71,7 @@ export async function runChecks(
 ): Promise<CheckOutcome[]> {
   const now = new Date()
   const history = await connectorHistory(deps.db, connectorId, now)
-  const access = deps.access.of(connectorId, definition.pull?.limit)
+  const access = deps.access.of(connectorId, limitOf(definition, config))
   const asked = checks.map((check) => ({
     ...wordsOf(definition, check),
     check: outside((signal) => check.check({ config, now, history, signal, access })),

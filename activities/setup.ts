@@ -1,5 +1,5 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
-import type { Page, SourceRecord } from '../connectors/connector.ts'
+import { limitOf, type Page, type SourceRecord } from '../connectors/connector.ts'
 import { prerequisitesOf } from '../connectors/everywhere.ts'
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
@@ -291,7 +291,7 @@ async function firstRecords(
     until: new Date(),
     seen: async () => new Set(),
     signal: stop.signal,
-    access: deps.access.of(setup.connector_id, definition.pull?.limit),
+    access: deps.access.of(setup.connector_id, limitOf(definition, config)),
     ...(setup.sample_sha256 === null
       ? {}
       : { file: await sampleFile(deps, setup.sample_sha256, setup.sample_name_id) }),

@@ -56,7 +56,7 @@ export function noteDate(access: Access, date: string | null | undefined): void 
 /** The accesses of a process, one per connector, so that imports and checks of one connector share token and budget. */
 export class AccessBook {
   readonly #open: typeof openAccess
-  readonly #accesses = new Map<string, Access>()
+  readonly #accesses = new Map<string, { access: Access; limit: RequestLimit | null }>()
 
   constructor(open = openAccess) {
     this.#open = open
@@ -64,9 +64,15 @@ export class AccessBook {
 
   of(connectorId: string, limit: RequestLimit | null = null): Access {
     const known = this.#accesses.get(connectorId)
-    if (known) return known
-    const access = this.#open(limit)
-    this.#accesses.set(connectorId, access)
-    return access
+    if (!known) {
+      const access = this.#open(limit)
+      this.#accesses.set(connectorId, { access, limit })
+      return access
+    }
+    if (known.limit?.requests !== limit?.requests || known.limit?.perSeconds !== limit?.perSeconds) {
+      known.access.budget = limit ? new Budget(limit) : null
+      known.limit = limit
+    }
+    return known.access
   }
 }

@@ -62,8 +62,11 @@ export interface ReadInput<Config> {
 
 /** How a source can be pulled. What stands here is held against its stand-in by the conformance kit. */
 export interface Pull {
-  /** As the vendor documents it; null where it documents none. The HTTP client stays below. */
-  limit: RequestLimit | null
+  /**
+   * As the vendor documents it, or as it is set where no vendor is known; null where there is none. The HTTP client stays
+   * below.
+   */
+  limit: RequestLimit | null | ((config: any) => RequestLimit | null)
   /**
    * `read` looks so far behind its cursor each time: an event that becomes readable later than it happened, but within
    * this, is met by the next import. Null: it does not look behind, because the source hands events out as they become
@@ -179,6 +182,12 @@ export interface ConnectorDefinition<Config = any, R = any> {
   history?: History<Config, R>
   /** Pure: one record to one signal. */
   map(record: R, config: Config): Mapped
+}
+
+/** How often the source of a connector may be asked. */
+export function limitOf({ pull }: ConnectorDefinition, config: unknown): RequestLimit | null {
+  const limit = pull?.limit ?? null
+  return typeof limit === 'function' ? limit(config) : limit
 }
 
 /**

@@ -1,4 +1,5 @@
 import { configuredConnector } from '../../activities/connector-config.ts'
+import { limitOf } from '../../connectors/connector.ts'
 import type { ConnectorRow } from '../../db/connectors.ts'
 import type { Rejected } from '../../domain/signal.ts'
 import type { ApiDeps } from '../deps.ts'
@@ -46,7 +47,7 @@ export async function lookAtRows(
     until: new Date(),
     seen: async () => new Set<string>(),
     signal: new AbortController().signal,
-    access: access.of(connector.id, definition.pull?.limit),
+    access: access.of(connector.id, limitOf(definition, config)),
   })
   for await (const page of pages) {
     for await (const { line, record, unreadable } of page.records) {

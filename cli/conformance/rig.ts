@@ -3,12 +3,12 @@ import type { Deps } from '../../activities/deps.ts'
 import { asFailure } from '../../activities/failure.ts'
 import { finishImport, runImport } from '../../activities/imports.ts'
 import { type Access, AccessBook, openAccess, type RequestLimit } from '../../connectors/access.ts'
-import type { ConnectorDefinition } from '../../connectors/connector.ts'
+import { type ConnectorDefinition, limitOf } from '../../connectors/connector.ts'
 import { connectorKinds } from '../../connectors/kinds.ts'
 import { openPullImport } from '../../db/imports.ts'
 import { sealSecrets } from '../../db/secrets.ts'
 import { readTexts } from '../../db/texts.ts'
-import { formOf, partSecrets } from '../../domain/form.ts'
+import { formOf, parseSettings, partSecrets } from '../../domain/form.ts'
 import type { Bench, Occurrence, VendorBench } from '../../sandbox/benches/bench.ts'
 import { VirtualClock } from '../../sandbox/clock.ts'
 import { startVendor, type Vendor } from '../../sandbox/vendor/vendor.ts'
@@ -229,6 +229,11 @@ export class Rig implements AsyncDisposable {
     const { secrets } = formOf(this.definition.config)
     const entered = secrets.map((name) => this.bench.settings[name]).filter((each) => typeof each === 'string')
     return [...(entered as string[]), ...this.bench.secrets(), ...PEOPLE, 'fixture-']
+  }
+
+  /** How often the source may be asked, under the settings of the bench. */
+  get declaredLimit(): RequestLimit | null {
+    return limitOf(this.definition, parseSettings(this.definition.config, { ...this.bench.settings }))
   }
 
   get deps(): Deps {

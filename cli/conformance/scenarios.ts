@@ -247,7 +247,7 @@ const limit: Scenario = {
   title: 'requests below the documented limit',
   async run(rig) {
     if (isCannot(rig.bench.limit)) return rig.bench.limit
-    const { limit: declared } = rig.definition.pull ?? {}
+    const declared = rig.declaredLimit
     if (!declared) return ['the vendor documents a limit, but the kind declares none']
     const events = rig.stageMany(SMALL_LIMIT * rig.bench.pageEvents * 2, 300)
     const outcome = await rig.import()

@@ -25,6 +25,8 @@ export interface TokenSignIn {
   url: string
   /** The form that is posted; `nowSeconds` is the source's time. */
   form(nowSeconds: number): Record<string, string> | Promise<Record<string, string>>
+  /** Sent with the form. */
+  headers?: Readonly<Record<string, string>>
   /** What the token belongs to: other credentials have another. Secrets are hashed before they become a key. */
   identity: readonly string[]
   /** Looks at the reply. Throws where the token is not for what was meant; it is then not used. */
@@ -48,6 +50,8 @@ export interface ClientCredentials {
   url: string
   clientId: string
   clientSecret: string
+  /** Where the client's id and secret are sent; default in the form (RFC 6749, 2.3.1). */
+  clientIn?: 'form' | 'header'
   /** Further members of the form: `scope`, `box_subject_id`. */
   more?: Readonly<Record<string, string>>
   check?(reply: Json): void
@@ -56,14 +60,21 @@ export interface ClientCredentials {
 }
 
 /** RFC 6749, 4.4. */
-export const clientCredentials = ({ url, clientId, clientSecret, more = {}, ...rest }: ClientCredentials) =>
-  ({
+export function clientCredentials(app: ClientCredentials): TokenSignIn {
+  const { url, clientId, clientSecret, clientIn = 'form', more = {}, ...rest } = app
+  const client: Record<string, string> = clientIn === 'form' ? { client_id: clientId, client_secret: clientSecret } : {}
+  return {
     kind: 'token',
     url,
     identity: [url, clientId, clientSecret, JSON.stringify(more)],
-    form: () => ({ grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret, ...more }),
+    form: () => ({ grant_type: 'client_credentials', ...client, ...more }),
+    // Each is form-encoded before they are joined.
+    ...(clientIn === 'form'
+      ? {}
+      : { headers: basic(encodeURIComponent(clientId), encodeURIComponent(clientSecret)).headers }),
     ...rest,
-  }) satisfies TokenSignIn
+  }
+}
 
 export interface RefreshToken {
   url: string
@@ -196,7 +207,7 @@ async function askForToken(access: Access, signIn: TokenSignIn, signal: AbortSig
       doing: DOING,
       url: new URL(signIn.url),
       method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json', ...signIn.headers },
       body: new URLSearchParams(form).toString(),
     },
     signal,
