@@ -69,7 +69,7 @@ export class AccessBook {
       this.#accesses.set(connectorId, { access, limit })
       return access
     }
-    if (known.limit?.requests !== limit?.requests || known.limit?.perSeconds !== limit?.perSeconds) {
+    if (JSON.stringify(known.limit) !== JSON.stringify(limit)) {
       known.access.budget = limit ? new Budget(limit) : null
       known.limit = limit
     }

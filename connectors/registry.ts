@@ -5,6 +5,7 @@ export { box } from './box/connector.ts'
 export { customFile } from './custom-file/connector.ts'
 export { dropbox } from './dropbox/connector.ts'
 export { epic } from './epic/connector.ts'
+export { genericRest } from './generic-rest/connector.ts'
 export { googleDrive } from './google-drive/connector.ts'
 export { healthcare } from './healthcare/connector.ts'
 

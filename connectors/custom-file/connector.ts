@@ -2,12 +2,18 @@ import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { requireColumns } from '../files/columns.ts'
 import { readDelimited } from '../files/delimited.ts'
 import { readJsonLines } from '../files/json-lines.ts'
+import { perSettings } from '../files/per-settings.ts'
 import { filePrerequisites } from '../files/settings.ts'
+import { columnReader, pathReader } from '../mapping/fields.ts'
+import { type MappedRecord, mapperOf } from '../mapping/map.ts'
+import { ROLES } from '../mapping/roles.ts'
 import { type CustomFileConfig, config } from './config.ts'
-import { type CustomRecord, map } from './map.ts'
-import { ROLES } from './roles.ts'
 
-export const customFile = defineConnector<typeof config, CustomRecord>({
+const mapperFor = perSettings((config: CustomFileConfig) =>
+  mapperOf(config, config.format === 'json_lines' ? pathReader : columnReader),
+)
+
+export const customFile = defineConnector<typeof config, MappedRecord>({
   id: 'custom-file',
   title: 'Any CSV or NDJSON file',
   says: 'Activities from a file of any system that has no connector of its own, by a mapping of its columns.',
@@ -20,7 +26,7 @@ export const customFile = defineConnector<typeof config, CustomRecord>({
   prerequisites: filePrerequisites('custom-file-fresh', ({ freshDays }: CustomFileConfig) => freshDays),
   columns: () => ROLES,
   read,
-  map,
+  map: (record, settings) => mapperFor(settings)(record),
 })
 
 async function* read(input: ReadInput<CustomFileConfig>): AsyncGenerator<Page<any>> {

@@ -5,8 +5,8 @@ import type { Activity, Mapped } from '../../domain/signal.ts'
 import { openAccess } from '../access.ts'
 import { suggestColumns } from '../files/columns.ts'
 import { connectorKind } from '../kinds.ts'
+import { ROLES } from '../mapping/roles.ts'
 import type { CustomFileConfig } from './config.ts'
-import { ROLES } from './roles.ts'
 
 const kind = connectorKind('custom-file')
 

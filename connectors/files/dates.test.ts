@@ -21,3 +21,9 @@ test('ISO dates keep milliseconds of any fraction and know a day that does not e
   for (const wrong of ['0000-01-01', '9999-12-31', '2026-01-01T24:00:00Z', '2026-01-01T10:00:60Z', ''])
     expect(read(wrong), wrong).toBeNull()
 })
+test('seconds and milliseconds since 1970', () => {
+  expect(read('1763629391', 'unix_seconds')).toBe('2025-11-20T09:03:11.000Z')
+  expect(read('1763629391.123', 'unix_seconds')).toBe('2025-11-20T09:03:11.123Z')
+  expect(read('1763629391123', 'unix_milliseconds')).toBe('2025-11-20T09:03:11.123Z')
+  for (const wrong of ['2025-11-20', '1e9', '', '1763629391123']) expect(read(wrong, 'unix_seconds'), wrong).toBeNull()
+})

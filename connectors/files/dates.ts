@@ -1,16 +1,27 @@
 /** Dates as people and systems write them in files. */
 
-export const DATE_FORMATS = ['iso', 'DD.MM.YYYY', 'DD/MM/YYYY', 'MM/DD/YYYY', 'YYYY/MM/DD'] as const
+/** The last two count from 1970-01-01T00:00:00Z. */
+export const DATE_FORMATS = [
+  'iso',
+  'DD.MM.YYYY',
+  'DD/MM/YYYY',
+  'MM/DD/YYYY',
+  'YYYY/MM/DD',
+  'unix_seconds',
+  'unix_milliseconds',
+] as const
 export type DateFormat = (typeof DATE_FORMATS)[number]
+
+const UNIX_MS = { unix_seconds: 1_000, unix_milliseconds: 1 } as const
+type Counted = keyof typeof UNIX_MS
+type Local = Exclude<DateFormat, 'iso' | Counted>
+const isCounted = (format: DateFormat): format is Counted => format in UNIX_MS
 
 const FIRST_YEAR = 1900
 const LAST_YEAR = 2200
 
 const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i
-const LOCAL: Record<
-  Exclude<DateFormat, 'iso'>,
-  { pattern: RegExp; order: readonly ['y' | 'm' | 'd', 'y' | 'm' | 'd', 'y' | 'm' | 'd'] }
-> = {
+const LOCAL: Record<Local, { pattern: RegExp; order: readonly ['y' | 'm' | 'd', 'y' | 'm' | 'd', 'y' | 'm' | 'd'] }> = {
   'DD.MM.YYYY': {
     pattern: /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,?\s+(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\s*([AP])\.?M\.?)?)?$/i,
     order: ['d', 'm', 'y'],
@@ -48,6 +59,7 @@ interface Parts {
 
 /** Null when the text is no date in the format, names a day that does not exist, or a year outside 1900–2200. */
 export function parseDate(text: string, format: DateFormat, assumedZone: string): ParsedDate | null {
+  if (isCounted(format)) return counted(text.trim(), UNIX_MS[format])
   const parts = format === 'iso' ? isoParts(text.trim()) : localParts(text.trim(), format)
   if (!parts || parts.y < FIRST_YEAR || parts.y > LAST_YEAR) return null
   if (parts.hour > 23 || parts.minute > 59 || parts.second > 59) return null
@@ -58,10 +70,18 @@ export function parseDate(text: string, format: DateFormat, assumedZone: string)
   return { at: new Date(wall - offsetMs(parts.offset)), zoneAssumed: false }
 }
 
-/** The same wall clock in ISO 8601, without a zone; null when the text is no date in the format. */
+/** The same wall clock in ISO 8601, without a zone unless it is a count; null when the text is no date in the format. */
 export function isoTextOf(text: string, format: Exclude<DateFormat, 'iso'>): string | null {
   const read = parseDate(text, format, 'UTC')
+  if (read !== null && isCounted(format)) return read.at.toISOString()
   return read === null ? null : read.at.toISOString().slice(0, text.includes(':') ? 19 : 10)
+}
+
+function counted(text: string, unitMs: number): ParsedDate | null {
+  if (!/^-?\d{1,13}(\.\d{1,9})?$/.test(text)) return null
+  const at = new Date(Math.round(Number(text) * unitMs))
+  const year = at.getUTCFullYear()
+  return year >= FIRST_YEAR && year <= LAST_YEAR ? { at, zoneAssumed: false } : null
 }
 
 function isoParts(text: string): Parts | null {
@@ -80,7 +100,7 @@ function isoParts(text: string): Parts | null {
   }
 }
 
-function localParts(text: string, format: Exclude<DateFormat, 'iso'>): Parts | null {
+function localParts(text: string, format: Local): Parts | null {
   const { pattern, order } = LOCAL[format]
   const found = pattern.exec(text)
   if (!found) return null

@@ -6,14 +6,19 @@ import { SEPARATORS } from './delimited.ts'
 import { pickUpReachable, pickUpSettings } from './pick-up.ts'
 import { ENCODINGS } from './text.ts'
 
-/** Settings that every connector of files has; titles are those of the form. */
-export const fileSettings = {
+/** How dates are read. */
+export const datedSettings = {
   dateFormat: z.enum(DATE_FORMATS).default('iso').meta({ title: 'Date format' }),
   assumedZone: z
     .string()
     .default('UTC')
     .refine((zone) => isZone(zone), 'not an IANA time zone')
     .meta({ title: 'Time zone of dates without one' }),
+}
+
+/** Settings that every connector of files has; titles are those of the form. */
+export const fileSettings = {
+  ...datedSettings,
   separator: z.enum(SEPARATORS).default('auto').meta({ title: 'Separator' }),
   encoding: z.enum(ENCODINGS).default('auto').meta({ title: 'Encoding' }),
   ...pickUpSettings,

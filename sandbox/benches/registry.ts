@@ -3,6 +3,7 @@
 export { amazonS3 } from './amazon-s3.ts'
 export { box } from './box.ts'
 export { dropbox } from './dropbox.ts'
+export { genericRest } from './generic-rest.ts'
 export { googleDrive } from './google-drive.ts'
 export { microsoftDefenderAlerts } from './microsoft-defender-alerts.ts'
 export { microsoftGraphAlerts } from './microsoft-graph-alerts.ts'

@@ -16,6 +16,7 @@ afterAll(() => database[Symbol.asyncDispose]())
 
 const dropbox = connectorKind('dropbox')
 const amazonS3 = connectorKind('amazon-s3')
+const genericRest = connectorKind('generic-rest')
 const salesforce = connectorKind('salesforce')
 type Read = ConnectorDefinition['read']
 type Map_ = ConnectorDefinition['map']
@@ -110,6 +111,32 @@ const MUTATIONS: [name: string, definition: ConnectorDefinition, scenario: strin
       reading(salesforce, (input) => hasty(salesforce.read(input))),
       'outage',
       /never stored/,
+    ],
+    [
+      'no sweep (any REST API)',
+      reading(genericRest, (input) => genericRest.read({ ...input, position: swept(input.position, input.until) })),
+      'very_late',
+      /never stored/,
+    ],
+    [
+      'no look behind the last window (any REST API)',
+      reading(genericRest, (input) => genericRest.read({ ...input, config: { ...input.config, overlapMinutes: 0 } })),
+      'late',
+      /never stored/,
+    ],
+    [
+      'the limit that is set is not kept (any REST API)',
+      genericRest,
+      'limit',
+      /requests within 60 s/,
+      access(() => ({ budget: null })),
+    ],
+    [
+      'redirects are followed (any REST API)',
+      genericRest,
+      'redirect',
+      /another host/,
+      access(() => ({ fetch: (url, init) => fetch(url, { ...init, redirect: 'follow' }) })),
     ],
     [
       'redirects are followed',

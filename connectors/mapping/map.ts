@@ -4,29 +4,22 @@ import { ownText } from '../../domain/own-text.ts'
 import type { Activity, Identifier, Mapped, Outcome, Rejected, Verb } from '../../domain/signal.ts'
 import { ADDRESS } from '../files/columns.ts'
 import { parseDate } from '../files/dates.ts'
-import { type CustomFileConfig, SIZE_UNITS } from './config.ts'
-import { columnReader, type FieldReader, pathReader } from './fields.ts'
+import type { FieldReader } from './fields.ts'
+import { type Mapping, SIZE_UNITS } from './settings.ts'
 
-export type CustomRecord = Readonly<Record<string, unknown>>
+export type MappedRecord = Readonly<Record<string, unknown>>
 
 const MAX_NAME_CHARACTERS = 500
 const MAX_TEXT_CHARACTERS = 8_000
 
-const compiled = new WeakMap<CustomFileConfig, (record: CustomRecord) => Mapped>()
+type Reader = (source: string | undefined) => FieldReader
 
-/** One record to an activity, by a function that is made once per configuration. */
-export function map(record: CustomRecord, config: CustomFileConfig): Mapped {
-  let mapper = compiled.get(config)
-  if (!mapper) {
-    mapper = compile(config)
-    compiled.set(config, mapper)
-  }
-  return mapper(record)
-}
-
-function compile(config: CustomFileConfig): (record: CustomRecord) => Mapped {
+/**
+ * How records become activities by a mapping: made once, then called for each of them. `reader` finds a field by the name
+ * that the mapping has for it.
+ */
+export function mapperOf(config: Mapping, reader: Reader): (record: MappedRecord) => Mapped {
   const { columns } = config
-  const reader = config.format === 'json_lines' ? pathReader : columnReader
   const [person, at, object, container, size, items, ip, userAgent] = (
     ['person', 'at', 'object', 'container', 'size', 'items', 'ip', 'userAgent'] as const
   ).map((role) => reader(columns[role])) as [
@@ -90,10 +83,9 @@ function compile(config: CustomFileConfig): (record: CustomRecord) => Mapped {
   }
 }
 
-type Reader = (source: string | undefined) => FieldReader
 type Action = { verb: Verb; name: string } | Exclude<Mapped, Activity>
 
-function compileAction(config: CustomFileConfig, reader: Reader): (record: CustomRecord) => Action {
+function compileAction(config: Mapping, reader: Reader): (record: MappedRecord) => Action {
   const column = config.columns['action']
   if (column === undefined) {
     const always: Action = { verb: config.verb ?? 'other', name: config.verb ?? 'other' }
@@ -118,7 +110,7 @@ function compileAction(config: CustomFileConfig, reader: Reader): (record: Custo
   }
 }
 
-function compileOutcome(config: CustomFileConfig, reader: Reader): (record: CustomRecord) => Outcome {
+function compileOutcome(config: Mapping, reader: Reader): (record: MappedRecord) => Outcome {
   const column = config.columns['outcome']
   // A log that has no such column lists what happened.
   if (column === undefined) return () => 'success'
@@ -128,7 +120,7 @@ function compileOutcome(config: CustomFileConfig, reader: Reader): (record: Cust
 }
 
 /** The id columns joined, or everything that the record says; '' where an id column is empty. */
-function compileEventId(config: CustomFileConfig, reader: Reader): (record: CustomRecord) => string {
+function compileEventId(config: Mapping, reader: Reader): (record: MappedRecord) => string {
   const [first, ...others] = config.eventIdColumns.map(reader)
   if (!first) return (record) => `content\u001f${canonicalJson(record)}`
   if (others.length === 0) return first
