@@ -101,8 +101,11 @@ async function* filesOf(
   orderOf: (file: LogFile) => string,
 ): AsyncGenerator<Step> {
   const log = openEventLog(input)
+  /** Files that this run has read: the seen-set knows them only once they are stored. */
+  const met = new Set<string>()
   for (;;) {
     if (walk.read !== null) {
+      met.add(walk.read)
       // A page of its own: one with keys is held in memory whole, and a file may be larger than that.
       const seenKeys = [walk.read]
       walk.read = null
@@ -116,7 +119,7 @@ async function* filesOf(
       yield { origin: `${ORIGIN}: ${file.type} ${file.id}`, records }
     } else if (walk.listed) return
     else {
-      const odd = await listMore(log, walk, { list, orderOf, seen: input.seen })
+      const odd = await listMore(log, walk, { list, orderOf, seen: input.seen, met })
       yield { origin: ORIGIN, records: odd }
     }
   }
@@ -139,15 +142,16 @@ interface Listing {
   list: (reached: string | null) => string
   orderOf: (file: LogFile) => string
   seen: ReadInput<SalesforceConfig>['seen']
+  met: ReadonlySet<string>
 }
 
 /** The next page of the list; what of it cannot be read is handed back as records. */
-async function listMore(log: EventLog, walk: Walk, { list, orderOf, seen }: Listing): Promise<SourceRecord[]> {
+async function listMore(log: EventLog, walk: Walk, { list, orderOf, seen, met }: Listing): Promise<SourceRecord[]> {
   const { records, next } = await pageOf(log, walk, list)
   const files = records.map(fileOf)
   const found = files.filter((file): file is LogFile => file !== undefined)
   const known = await seen(found.map(({ id }) => id))
-  const unread = found.filter(({ id }) => !known.has(id))
+  const unread = found.filter(({ id }) => !known.has(id) && !met.has(id))
   const last = unread.length > PENDING_AT_MOST ? unread[PENDING_AT_MOST - 1] : found.at(-1)
   walk.pending = unread.slice(0, PENDING_AT_MOST)
   // A place in a list is forgotten while files are read: with so many of them it is listed anew behind these.

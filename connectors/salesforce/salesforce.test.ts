@@ -276,6 +276,15 @@ describe('reading', () => {
     expect(Math.max(...pages.map(({ after }) => (after as any).walk?.pending.length ?? 0))).toBe(200)
   })
 
+  test('what is listed anew before anything is stored is read once all the same', async () => {
+    await using vendor = await started({ pageRecords: 2000 })
+    for (let file = 0; file < 205; file += 1) add(vendor, String(file), '2026-11-20T08:00:00Z')
+    const input = { ...inputOf(vendor, null), seen: async () => new Set<string>(), until: vendor.clock.now() }
+    const marked: string[] = []
+    for await (const { seenKeys = [] } of salesforce.read(input)) marked.push(...seenKeys)
+    expect([marked.length, new Set(marked).size]).toEqual([205, 205])
+  })
+
   test('a place that is forgotten is listed anew, a file that is gone is a gap', async () => {
     await using vendor = await started()
     for (const at of ['08', '09', '10']) add(vendor, at, `2026-11-20T${at}:00:00Z`)

@@ -35,6 +35,12 @@ export const salesforce: VendorBench = {
           { match: 'file', code: 'SERVER_UNAVAILABLE' },
           { match: 'file', status: 429, body: 'slow down' },
         ],
+        garbage: [
+          { match: 'query', status: 200, body: '<html>Sign in to the network</html>' },
+          { match: 'query', status: 502, body: '<html></html>' },
+          { match: 'file', status: 200, body: '<html>Sign in to the network</html>' },
+          { match: 'file', status: 200, body: '' },
+        ],
         cursor_rejected: { match: 'more', code: 'INVALID_QUERY_LOCATOR' },
         forbidden: {
           match: ({ operation }) => DATA.includes(operation),

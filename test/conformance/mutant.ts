@@ -5,8 +5,8 @@ import type { ConnectorDefinition } from '../../connectors/connector.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 
-/** What stands between a kind and `http/`. */
-const COMMON = ['http', 'microsoft', 'judged.ts', 'access.ts']
+/** What several kinds are made of, and what stands between it and `http/`. */
+const COMMON = ['http', 'mapping', 'microsoft', 'judged.ts', 'access.ts', 'windows.ts']
 
 /** One place of the source by which a connector is safe, and the source without it. */
 export interface Change {

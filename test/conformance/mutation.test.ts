@@ -16,8 +16,6 @@ afterAll(() => database[Symbol.asyncDispose]())
 
 const dropbox = connectorKind('dropbox')
 const amazonS3 = connectorKind('amazon-s3')
-const genericRest = connectorKind('generic-rest')
-const salesforce = connectorKind('salesforce')
 type Read = ConnectorDefinition['read']
 type Map_ = ConnectorDefinition['map']
 
@@ -59,13 +57,6 @@ const swept = (position: Position, until: Date): Position =>
     sweptOn: until.toISOString().slice(0, 10).replaceAll('-', '/'),
   }
 
-/** As if nothing were created later than the cursor says: three days are not looked at again. */
-const withoutOverlap = (position: Position): Position =>
-  position && {
-    ...position,
-    createdAt: new Date(Date.parse(String(position['createdAt'])) + 3 * 86_400_000).toISOString(),
-  }
-
 const MUTATIONS: [name: string, definition: ConnectorDefinition, scenario: string, says: RegExp, options?: Options][] =
   [
     [
@@ -99,44 +90,6 @@ const MUTATIONS: [name: string, definition: ConnectorDefinition, scenario: strin
       reading(amazonS3, (input) => amazonS3.read({ ...input, position: swept(input.position, input.until) })),
       'very_late',
       /never stored/,
-    ],
-    [
-      'no look behind the cursor (Salesforce)',
-      reading(salesforce, (input) => salesforce.read({ ...input, position: withoutOverlap(input.position) })),
-      'late',
-      /never stored/,
-    ],
-    [
-      'a file counts as read before it is (Salesforce)',
-      reading(salesforce, (input) => hasty(salesforce.read(input))),
-      'outage',
-      /never stored/,
-    ],
-    [
-      'no sweep (any REST API)',
-      reading(genericRest, (input) => genericRest.read({ ...input, position: swept(input.position, input.until) })),
-      'very_late',
-      /never stored/,
-    ],
-    [
-      'no look behind the last window (any REST API)',
-      reading(genericRest, (input) => genericRest.read({ ...input, config: { ...input.config, overlapMinutes: 0 } })),
-      'late',
-      /never stored/,
-    ],
-    [
-      'the limit that is set is not kept (any REST API)',
-      genericRest,
-      'limit',
-      /requests within 60 s/,
-      access(() => ({ budget: null })),
-    ],
-    [
-      'redirects are followed (any REST API)',
-      genericRest,
-      'redirect',
-      /another host/,
-      access(() => ({ fetch: (url, init) => fetch(url, { ...init, redirect: 'follow' }) })),
     ],
     [
       'redirects are followed',

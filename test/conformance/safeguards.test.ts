@@ -10,6 +10,8 @@ import { Mutants } from './mutant.ts'
 const GRAPH = 'microsoft-graph-alerts'
 const DRIVE = 'google-drive'
 const OFFICE = 'office-365-activity'
+const SALESFORCE = 'salesforce'
+const REST = 'generic-rest'
 
 type Safeguard = [name: string, kind: string, file: string, from: string, to: string, scenario: string, says: RegExp]
 
@@ -192,19 +194,11 @@ const BY_KIND: Safeguard[] = [
     LOST,
   ],
 
-  [
-    'windows overlap',
-    DRIVE,
-    `${DRIVE}/read.ts`,
-    'Date.parse(asOf) - OVERLAP_SECONDS * 1000',
-    'Date.parse(asOf)',
-    'late',
-    LOST,
-  ],
+  ['windows overlap', DRIVE, 'windows.ts', 'Date.parse(asOf) - overlapMs', 'Date.parse(asOf)', 'late', LOST],
   [
     'a daily sweep',
     DRIVE,
-    `${DRIVE}/read.ts`,
+    'windows.ts',
     '  position.sweptAt = until.toISOString()\n',
     '  position.sweep = []\n',
     'very_late',
@@ -213,7 +207,7 @@ const BY_KIND: Safeguard[] = [
   [
     'a window counts when it was read to its end',
     DRIVE,
-    `${DRIVE}/read.ts`,
+    'windows.ts',
     'if (live.pageToken === null) finishLive',
     'finishLive',
     'outage',
@@ -319,6 +313,108 @@ const BY_KIND: Safeguard[] = [
     '&& false ? digits',
     'server_error',
     /ended with|never stored|more than once/,
+  ],
+
+  [
+    'what is created late is looked for',
+    SALESFORCE,
+    `${SALESFORCE}/read.ts`,
+    'Date.parse(createdAt) - OVERLAP_SECONDS * 1000',
+    'Date.parse(createdAt)',
+    'late',
+    LOST,
+  ],
+  [
+    'a file counts as read when it was',
+    SALESFORCE,
+    `${SALESFORCE}/read.ts`,
+    '      const records = await rowsOf(log, file, input)\n      walk.pending.shift()\n      walk.read = file.id\n',
+    '      walk.pending.shift()\n      yield { origin: ORIGIN, records: [], seenKeys: [file.id] }\n      const records = await rowsOf(log, file, input)\n',
+    'outage',
+    LOST,
+  ],
+  [
+    'a forgotten place is listed anew',
+    SALESFORCE,
+    `${SALESFORCE}/read.ts`,
+    "!isAppError(error) || error.code !== 'source_cursor_lost'",
+    'true',
+    'cursor_rejected',
+    /source_cursor_lost/,
+  ],
+  [
+    'a page of somebody between is no log file',
+    SALESFORCE,
+    `${SALESFORCE}/log-file.ts`,
+    "if (!columns.has('event_type') || !(columns.has('timestamp') || columns.has('timestamp_derived')))",
+    'if (columns.size === 0)',
+    'garbage',
+    LOST,
+  ],
+  [
+    'a refusal may be a quota',
+    SALESFORCE,
+    `${SALESFORCE}/client.ts`,
+    "if (reason !== 'REQUEST_LIMIT_EXCEEDED') return named",
+    'return named',
+    'throttled',
+    /permission_missing/,
+  ],
+  [
+    'what is unknown is kept',
+    SALESFORCE,
+    `${SALESFORCE}/map.ts`,
+    "const rule = RULES[type] ?? { verb: 'other' }",
+    "const rule = RULES[type]\n  if (!rule) return { type: 'ignored', why: 'unknown' }",
+    'unknown_type',
+    LOST,
+  ],
+
+  [
+    'windows overlap as it is set',
+    REST,
+    `${REST}/read.ts`,
+    'overlapMs: overlapMinutes * 60_000',
+    'overlapMs: 0',
+    'late',
+    LOST,
+  ],
+  ['a daily sweep', REST, `${REST}/read.ts`, 'sweep: sweepHours === 0', 'sweep: sweepHours >= 0', 'very_late', LOST],
+  [
+    'a link stays on the configured host',
+    REST,
+    `${REST}/paging.ts`,
+    'new URL(linkWithin(url, link, DOING))',
+    'new URL(link, url)',
+    'foreign_link',
+    /went on although/,
+  ],
+  [
+    'a forgotten cursor begins the window anew',
+    REST,
+    `${REST}/client.ts`,
+    'error.answered === 400 ||',
+    'false ||',
+    'cursor_rejected',
+    /source_refused/,
+  ],
+  [
+    'an action that no table names is kept',
+    REST,
+    'mapping/map.ts',
+    "(config.otherActions === 'other' ? (config.verb ?? 'other') : config.otherActions)",
+    "'ignore'",
+    'unknown_type',
+    LOST,
+  ],
+  [
+    'event ids of the source',
+    REST,
+    'mapping/map.ts',
+    'if (others.length === 0) return first',
+    'if (others.length === 0) return () => String(Math.random())',
+    'availability',
+    TWICE,
   ],
 ]
 
