@@ -6,7 +6,7 @@ import type { Finding } from '../../domain/signal.ts'
 import { type Defender, startDefender } from '../../sandbox/microsoft-defender.ts'
 import { GRAPH_APP, startMicrosoftGraph } from '../../sandbox/microsoft-graph.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
-import { NO_HISTORY, type Page, type Position } from '../connector.ts'
+import { limitOf, NO_HISTORY, type Page, type Position } from '../connector.ts'
 import { microsoftGraphAlerts } from './connector.ts'
 
 const NOW = '2026-11-20T12:00:00Z'
@@ -61,7 +61,7 @@ const inputOf = (vendor: Defender, settings: object = {}) => ({
     ...settings,
   }),
   signal: new AbortController().signal,
-  access: virtualAccess(vendor.clock, microsoftGraphAlerts.pull?.limit),
+  access: virtualAccess(vendor.clock, limitOf(microsoftGraphAlerts, {})),
 })
 
 async function readAll(vendor: Defender, position: Position = null, range?: { from: Date; to: Date }) {
