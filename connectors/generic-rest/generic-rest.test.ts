@@ -7,7 +7,7 @@ import { listen } from '../../sandbox/listening.ts'
 import { REST_ACCOUNT, REST_CLIENT, REST_KEY, type RestApi, startRestApi } from '../../sandbox/rest-api.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
 import { AccessBook } from '../access.ts'
-import { limitOf, type Page, type Position, type SourceRecord } from '../connector.ts'
+import { limitOf, NO_HISTORY, type Page, type Position, type SourceRecord } from '../connector.ts'
 import { JSON_POINTER, pointed } from '../http/json-pointer.ts'
 import { genericRest } from './connector.ts'
 
@@ -298,7 +298,7 @@ describe('settings and checks', () => {
         ?.check({
           ...inputOf(vendor, way, settings),
           now: vendor.clock.now(),
-          history: { lastCompletedImportAt: null, recentEvents: new Map() },
+          history: NO_HISTORY,
         })
     expect(await check('list-readable')).toMatchObject({ state: 'met', code: 'read_none' })
     fill(vendor)
