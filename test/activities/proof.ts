@@ -8,6 +8,11 @@ import type { ActivityName, Stage } from './stage.ts'
 import { comparable, keep, readState, restore, type State, still } from './state.ts'
 import type { Break, SeenStatement } from './statement-proxy.ts'
 
+/** All breaks instead of those that differ: `npm run test:breaks`. */
+const EVERY_BREAK = process.env['OPENIRM_TEST_EVERY_BREAK'] !== undefined
+/** Breaks after which nothing stays are alike; so many of a scenario's are tried. */
+const ALIKE = 4
+
 /** Temporal would try again for longer; what has not healed by then is a fault. */
 const TRIES = 8
 const PAUSE_MS = 100
@@ -15,8 +20,9 @@ const PAUSE_MS = 100
 type Run = () => Promise<unknown>
 
 /**
- * Calls an activity twice and compares; then breaks it at every statement and every call to Temporal in turn, calls it
- * again as Temporal would, and compares with the undisturbed run. Returns how many breaks were tried.
+ * Calls an activity twice and compares; then breaks it around every statement that leaves something and every call to
+ * Temporal, and at some of the others, calls it again as Temporal would, and compares with the undisturbed run. Returns
+ * how many breaks were tried.
  */
 export async function prove(stage: Stage, name: ActivityName, scenario: Scenario): Promise<number> {
   const { statements, calls } = stage
@@ -71,15 +77,18 @@ export async function prove(stage: Stage, name: ActivityName, scenario: Scenario
       expect((await verify(stage.w.t.db)).untruth, where).toBeNull()
   }
   const looped = inLoops(seenStatements)
+  const around = seenStatements.flatMap(({ text, endsIdle }, index) =>
+    looped.has(index)
+      ? []
+      : breaks(index, endsIdle).map((at) => ({
+          leaves: endsIdle && !READS.test(text),
+          what: `${at.when} statement ${at.at} (${text})`,
+          arm: () => statements.arm(at),
+        })),
+  )
   const points = [
-    ...seenStatements.flatMap(({ text, endsIdle }, index) =>
-      looped.has(index)
-        ? []
-        : breaks(index, endsIdle).map((at) => ({
-            what: `${at.when} statement ${at.at} (${text})`,
-            arm: () => statements.arm(at),
-          })),
-    ),
+    ...around.filter(({ leaves }) => leaves),
+    ...some(around.filter(({ leaves }) => !leaves)),
     ...seenCalls.flatMap((method, index) =>
       breaks(index, true).map((at) => ({ what: `${at.when} call ${at.at} (${method})`, arm: () => calls.arm(at) })),
     ),
@@ -87,6 +96,15 @@ export async function prove(stage: Stage, name: ActivityName, scenario: Scenario
   for (const { what, arm } of points) await broken(what, arm)
   await forgetStarted(stage, scenario, input)
   return points.length
+}
+
+const READS = /^\s*select\b/i
+
+/** A few from the first to the last. */
+function some<T>(points: readonly T[]): readonly T[] {
+  if (EVERY_BREAK || points.length <= ALIKE) return points
+  const step = (points.length - 1) / (ALIKE - 1)
+  return Array.from({ length: ALIKE }, (_, index) => points[Math.round(index * step)] as T)
 }
 
 /** Statements in the middle of a loop, by index: of what is repeated the first two and the last two are enough. */

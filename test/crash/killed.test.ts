@@ -1,15 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { verifyAudit, verifyExports, verifyImports, verifyReceipts } from '../../db/verify.ts'
 import { startWebhookReceiver, type WebhookReceiver } from '../../sandbox/webhook-receiver.ts'
 import type { Answer, Requests } from '../harness/caller.ts'
-import { insertConnector, insertPolicy } from '../harness/rows.ts'
-import { daysAgo } from '../harness/trail.ts'
+import { insertPolicy } from '../harness/rows.ts'
 import { eventually } from '../harness/world.ts'
 import { type Gate, gate, lock } from './gate.ts'
+import { importedOf, importLeavers, importRowOf, type Left, leftByOf, PATIENT } from './importing.ts'
 import { type Installation, install, VICTIMS, type Victim } from './installation.ts'
-import { type Source, sourceOf, TOTAL, thiefOf } from './source.ts'
+import { type Source, sourceOf, TOTAL } from './source.ts'
 
 /**
  * `kill -9` of the worker, of the API and of PostgreSQL while an import, an escalation, an approval and an export are
@@ -18,8 +17,6 @@ import { type Source, sourceOf, TOTAL, thiefOf } from './source.ts'
  * had happened.
  */
 const TIMEOUT = 240_000
-/** For whatever has to come right by itself: time-outs of Temporal pass first. */
-const PATIENT = { timeoutMs: 120_000 }
 /** Deliveries behind the one on the line. */
 const QUEUED = 4
 /** Nobody is killed while these are imported: the others are held against the first; alerts of both are worked on. */
@@ -31,7 +28,7 @@ let operator: Requests
 let analyst: Requests & { staffId: string }
 let approver: Requests
 let destinationId: string
-let expected: Awaited<ReturnType<typeof leftBy>>
+let expected: Left
 const sources: Source[] = []
 
 beforeAll(async () => {
@@ -48,7 +45,7 @@ beforeAll(async () => {
   })
   expect(made.status).toBe(201)
   destinationId = made.body.id
-  await importLeavers()
+  await imported(await importLeavers(it, operator, [...UNDISTURBED, ...VICTIMS]))
 
   const runs = []
   for (const who of UNDISTURBED) {
@@ -70,46 +67,15 @@ afterAll(async () => {
   for (const source of sources) await source[Symbol.asyncDispose]()
 }, TIMEOUT)
 
-async function importLeavers(): Promise<void> {
-  const hrId = await insertConnector(it.t, 'hr', {
-    assumedZone: 'UTC',
-    scenarios: [
-      { scenario: 'resignation', columns: { person: 'Email', resignationDate: 'Notice', lastWorkingDate: 'LastDay' } },
-    ],
-  })
-  const leavers = [...UNDISTURBED, ...VICTIMS].map(
-    (who) => `${thiefOf(who)},${daysAgo(3).toISOString()},${daysAgo(-20).toISOString()}`,
-  )
-  const uploaded = await operator.post(`/connectors/${hrId}/files?name=hr.csv`, {
-    bytes: ['Email,Notice,LastDay', ...leavers].join('\n'),
-  })
-  expect(uploaded.status).toBe(202)
-  await imported(uploaded.body.id)
-}
-
 async function requestImport({ connectorId }: Source): Promise<string> {
   const asked = await operator.post(`/connectors/${connectorId}/imports`)
   expect(asked.status).toBe(202)
   return asked.body.id
 }
 
-const importRow = (id: string) =>
-  it.t.db.selectFrom('import').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
-const imported = (id: string) =>
-  eventually(() => importRow(id), { ...PATIENT, until: ({ state }) => state !== 'running' })
-
-/** What an import left behind, apart from ids: counts, and the day-rollups of its people. */
-async function leftBy(importId: string) {
-  const { received, stored, duplicate, quarantined, ignored, state } = await importRow(importId)
-  const people = sql`select distinct identity_id from activity where import_id = ${importId}::uuid`
-  const { rows: activities } = await sql`
-    select count(*)::int as activities, count(distinct source_key)::int as keys
-    from activity where import_id = ${importId}::uuid`.execute(it.t.db)
-  const { rows: rollups } = await sql`
-    select indicator_id, day, count(*)::int as people, sum(count)::int as count
-    from indicator_day where identity_id in (${people}) group by 1, 2 order by 1, 2`.execute(it.t.db)
-  return { balance: { received, stored, duplicate, quarantined, ignored, state }, activities, rollups }
-}
+const importRow = (id: string) => importRowOf(it, id)
+const imported = (id: string) => importedOf(it, id)
+const leftBy = (id: string) => leftByOf(it, id)
 
 const alerts = () => it.t.db.selectFrom('alert').selectAll().orderBy('id').execute()
 const alertsRaised = (count: number) => eventually(alerts, { ...PATIENT, until: (rows) => rows.length >= count })

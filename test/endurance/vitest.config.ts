@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/endurance/**/*.endurance.ts'],
+    globalSetup: ['test/endurance/temporal.ts'],
     pool: 'forks',
     maxWorkers: 1,
     testTimeout: 3 * 3_600_000,
