@@ -6,6 +6,7 @@ import { createDatabase, createPool } from '../../db/connection.ts'
 import { scheduleId } from '../../domain/processes.ts'
 import { startS3 } from '../../sandbox/s3.ts'
 import { startWebhookReceiver } from '../../sandbox/webhook-receiver.ts'
+import { caller } from '../harness/caller.ts'
 import { trailSettings } from '../harness/trail.ts'
 import { eventually } from '../harness/world.ts'
 import { type Api, api, type Caller } from './api.ts'
@@ -240,6 +241,7 @@ describe('a policy', () => {
       json: { template: 'data-theft-departing-users', name: 'Versions' },
     })
     const path = `/policies/${policy.id}`
+    expect((await admin.get(path)).body).toEqual(policy)
     const definition = structuredClone(policy.definition)
     definition.settings.raiseAt = 55
     const note = 'Fewer alerts.'
@@ -316,9 +318,9 @@ describe('with something away', () => {
     const { id } = (await made.json()) as { id: string }
     const step = await post(`/set-ups/${id}/steps`, 'step-without', { step: 'credentials' })
     expect(await step.json()).toMatchObject({ status: 503, code: 'temporal_unavailable' })
-    const ready = await fetch(`${base}/readiness`)
+    const ready = await caller(base.slice(0, -'/v1'.length), null).get('/readiness')
     expect(ready.status).toBe(503)
-    expect(await ready.json()).toEqual({ ready: false, database: 'reachable', temporal: 'unreachable' })
+    expect(ready.body).toEqual({ ready: false, database: 'reachable', temporal: 'unreachable' })
     // Back again: the same key is free, and the set-up whose start was lost is started by being asked.
     const again = await admin.post(`/set-ups/${id}/steps`, { key: 'step-without', json: { step: 'credentials' } })
     expect(again.status).toBe(200)

@@ -356,6 +356,7 @@ test('an escalation is approved by somebody else, once', { timeout: TIMEOUT }, a
   })
   const clicked = await approver.post(`/approvals/${approvalId}/decide`, decision)
   expect(clicked.body).toEqual(decided.body)
+  expect((await approver.get(`/approvals/${approvalId}`)).body).toEqual(decided.body)
   expect((await approver.get(`/alerts/${alertId}`)).status).toBe(404)
 })
 
@@ -389,6 +390,7 @@ test('a case is worked on and resolved; its alert with it', { timeout: TIMEOUT }
   })
   const assigned = await analyst.post(`/cases/${caseId}/assign`, { json: { assigneeId: investigator.staffId } })
   expect(assigned.body).toMatchObject({ assigneeId: investigator.staffId, revision: 2 })
+  expect((await investigator.get(`/cases/${caseId}`)).body).toEqual(assigned.body)
   expect((await analyst.get(`/cases?assigneeId=${investigator.staffId}`)).body.items).toHaveLength(1)
   const note = { key: 'note', json: { comment: 'Spoke with the team of honest@example.com.' } }
   await investigator.post(`/cases/${caseId}/notes`, note)

@@ -1,19 +1,23 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import type { TestProject } from 'vitest/node'
 import { startPostgres } from '../../cli/embedded/postgres.ts'
 import { findTemporalCli, findTemporalTestServer } from '../../cli/embedded/temporal-cli.ts'
 import { startTemporal } from '../../cli/embedded/temporal-server.ts'
 import { prepareTemplate } from './database.ts'
+import { collectStatusesIn, unseenStatuses } from './statuses.ts'
+import { isWhole } from './whole-run.ts'
 
 /** A crash of the test machine may lose a test database; a slow one may not lose the afternoon. */
 const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
 
 /**
  * One real PostgreSQL and one real Temporal server for the run; test files clone databases from a migrated template. The
- * time-skipping server is only fetched here: whoever needs it starts one of its own, since time is the server's.
+ * time-skipping server is only fetched here: whoever needs it starts one of its own, since time is the server's. A run of everything fails when
+ * an operation was never seen to answer with a status that the contract declares.
  */
-export async function setup(): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-test-'))
   chmodSync(dataDir, 0o755)
   const log = { info: (message: string) => process.stderr.write(`${message}\n`) }
@@ -24,7 +28,14 @@ export async function setup(): Promise<() => Promise<void>> {
   process.env['OPENIRM_TEST_DATABASE_URL'] = postgres.url
   process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] = temporal.address
   await prepareTemplate(postgres.url)
+  const statuses = path.join(dataDir, 'statuses')
+  collectStatusesIn(statuses)
   return async () => {
+    const unseen = (await isWhole(project)) ? unseenStatuses(statuses) : []
+    if (unseen.length > 0) {
+      process.exitCode = 1
+      log.info(`Statuses of the contract that no test brought about:\n  ${unseen.join('\n  ')}`)
+    }
     await temporal.stop()
     await postgres.stop()
     rmSync(dataDir, { recursive: true, force: true })
