@@ -121,7 +121,7 @@ export async function commitChunk(tx: Connection, vault: Vault, chunk: ChunkComm
   if (chunk.seen.length > 0) {
     await sql`
       insert into seen_key (connector_id, key_hash)
-      select ${chunk.connectorId}::uuid, key
+      select distinct ${chunk.connectorId}::uuid, key
       from unnest(${chunk.seen.map((key) => vault.lookupKey(`seen/${chunk.connectorId}`, key))}::bytea[]) as key
       order by key
       on conflict (connector_id, key_hash) do update set seen_at = excluded.seen_at`.execute(tx)
