@@ -4,6 +4,7 @@ import { changeAlert, readContributions, spentInsights } from '../db/alerts.ts'
 import type { Connection } from '../db/connection.ts'
 import { evaluationId, readEvaluation } from '../db/evaluations.ts'
 import { sha256 } from '../db/hash.ts'
+import { spreadNotices } from '../db/notices.ts'
 import { OPEN_ALERT_STATES } from '../domain/alert.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import {
@@ -16,8 +17,9 @@ import {
   severityOf,
   withoutSpent,
 } from '../domain/score.ts'
-import { evidenceOf, rebuildRollups, rollupKey } from '../policies/compile.ts'
+import { rebuildRollups, rollupKey } from '../policies/compile.ts'
 import { evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
+import { evidenceOf } from '../policies/evidence.ts'
 import { pinnedIndicators, storedDefinition } from '../policies/load.ts'
 import type { PolicyDefinition } from '../policies/template.ts'
 import type { Deps } from './deps.ts'
@@ -60,6 +62,7 @@ export const evaluatePolicy =
   async (input: EvaluatePolicyInput): Promise<EvaluatePolicyResult> => {
     const { policyId, asOf } = input
     const startedAt = Date.now()
+    await spreadNotices(deps.db)
     return deps.db.transaction().execute(async (tx) => {
       const policy = await readPolicy(tx, policyId)
       if (!policy) return { people: 0, alertsCreated: [], alertsUpdated: [], destinations: [], more: false }

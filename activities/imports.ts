@@ -14,6 +14,7 @@ import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import type { ImportBalance } from '../domain/processes.ts'
+import { MeetingBook } from '../policies/seen.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
 import { takeArrivals } from './importing/arrivals.ts'
@@ -109,6 +110,7 @@ export async function runImport(
     db: deps.db,
     vault: deps.vault,
     connectorId,
+    importId,
     definition,
     config,
     origin: deps.origin,
@@ -122,17 +124,16 @@ export async function runImport(
     importId,
     connectorId,
     movesConnector: pulls,
+    meetings: new MeetingBook(),
   }
-  await using first = await ImportSession.open(deps.databaseUrl)
-  await using second = await ImportSession.open(deps.databaseUrl)
+  await using session = await ImportSession.open(deps.databaseUrl)
   let merging: Promise<void> = Promise.resolve()
   let number = row.chunks
   try {
     let making: ChunkInMaking | undefined
     for await (const part of cutIntoChunks(pages, { position, skip })) {
       signal.throwIfAborted()
-      const session = number % 2 === 0 ? first : second
-      making ??= await ChunkInMaking.begin(prepare, session)
+      making ??= new ChunkInMaking(prepare)
       if (part.type === 'part') {
         await making.add(part)
         continue
@@ -147,7 +148,7 @@ export async function runImport(
       merging.catch(() => {})
     }
   } finally {
-    // The sessions close behind this: no merge may be under way then.
+    // The session closes behind this: no merge may be under way then.
     await merging.catch(() => {})
   }
   await merging

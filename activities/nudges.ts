@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { readConnector } from '../db/connectors.ts'
+import { spreadNotices } from '../db/notices.ts'
 import { type ApprovalInput, SIGNALS } from '../domain/processes.ts'
 import type { Deps } from './deps.ts'
 import { approvalStart, caseStart, evaluationStart, exportStart, prerequisiteStart, triageStart } from './starting.ts'
@@ -28,6 +29,7 @@ export const startCheck =
 
 /** Policies with people to look at again. */
 export const nudgeEvaluations = (deps: Deps) => async (): Promise<number> => {
+  await spreadNotices(deps.db)
   const policies = await deps.db.selectFrom('evaluation_request').select('policy_id').distinct().execute()
   for (const { policy_id } of policies)
     await wake(deps.temporal, evaluationStart(policy_id), SIGNALS.evaluationRequested)

@@ -13,6 +13,8 @@ export interface SourceRecord<R = unknown> {
   line: number
   /** The decoded record, or the reason why it could not be decoded (`record` then holds what there was, for quarantine). */
   record: R
+  /** `record` as JSON as the source wrote it, where the reader has it: it is kept as it is. */
+  json?: string
   unreadable?: Rejected
 }
 

@@ -1,169 +1,205 @@
 import { sql } from 'kysely'
-import type { Activity } from '../domain/signal.ts'
+import type { ActivityRows, SpecialRow } from './activity-rows.ts'
+import { bigints, days, instants, uuids } from './binary.ts'
 import type { Connection } from './connection.ts'
-import { COPY_NULL, copyArray, copyText } from './import-session.ts'
-import type { SubjectKeys } from './subject-keys.ts'
+import { type ImportSession, TOUCHED } from './import-session.ts'
 import type { Vault } from './vault.ts'
 
-/** What an activity became on its way to its row. */
-export interface StagedActivity {
-  activity: Activity
-  /** Place in the chunk; also the line of its texts. */
-  ordinal: number
-  identityId: number
-  containerId: number | null
-  /** Which of the chunk's sources it was read from. */
-  sourceIndex: number
-  origin: { network: string | null; country: string | null }
-  /** Present when the activity touched somebody's record. */
-  subject?: SubjectKeys
-}
-
-/** Half of a keyed hash; PostgreSQL reads a uuid without its hyphens too. */
-const UUID_DIGITS = 32
-const asUuid = (hex: string): string => hex.slice(0, UUID_DIGITS)
-
-/** The dedupe key of a source's event: half of the keyed hash of connector and source id. */
-export const sourceKey = (vault: Vault, connectorId: string, sourceId: string): string =>
-  asUuid(vault.lookupHex(`source/${connectorId}`, sourceId))
+const DAY_MS = 86_400_000
 
 /** The dedupe key of a fact's whole content. */
 export const contentKey = (vault: Vault, content: string): string => {
-  const hex = asUuid(vault.lookupHex('fact', content))
+  const hex = vault.lookupHex('fact', content)
   // Compared with what the database returns, which has hyphens.
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
-/** 64 bits by which one object is told from another without its name. */
-export const objectKey = (vault: Vault, container: string | undefined, object: string): string => {
-  const digits = vault.lookupHex('object', `${container ?? ''}\u001f${object}`).slice(0, 16)
-  return BigInt.asIntN(64, BigInt(`0x${digits}`)).toString()
-}
-
-const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
-
-/** The extension in lower case, null when there is none. */
-export const extensionOf = (object: string | undefined): string | null =>
-  object?.match(EXTENSION)?.[1]?.toLowerCase() ?? null
-
-const UINT53 = (value: number | undefined): number | null =>
-  value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null
-
-const INT32_MAX = 2 ** 31 - 1
-
-const cell = (value: string | number | null | undefined): string | number => value ?? COPY_NULL
-const textCell = (text: string | undefined): string => (text === undefined ? COPY_NULL : copyText(text))
-
-/** Columns of what few sources have, from `amount` on. */
-const NONE_OF_THE_LATER = `\t${COPY_NULL}`.repeat(12)
-
-/** The activity as one line for `ImportSession.append`. */
-export function stagingLine(vault: Vault, connectorId: string, staged: StagedActivity): string {
-  const { activity, origin } = staged
-  const { object, supersedes, itemCount, destinationIsExternal: isExternal, flags } = activity
-  // A touched record's object is its number, not a file: what follows a dot in it is no extension.
-  const extension = activity.subject === undefined ? extensionOf(object) : null
-  return `${staged.ordinal}\t${staged.identityId}\t${activity.at.toISOString()}\t${sourceKey(vault, connectorId, activity.sourceId)}\t${
-    supersedes === undefined ? COPY_NULL : sourceKey(vault, connectorId, supersedes)
-  }\t${activity.verb}\t${copyText(activity.nativeEvent)}\t${activity.outcome}\t${activity.actorKind}\t${cell(staged.containerId)}\t${
-    object === undefined ? COPY_NULL : objectKey(vault, activity.container, object)
-  }\t${cell(extension)}\t${cell(UINT53(activity.sizeBytes))}\t${
-    itemCount === undefined ? COPY_NULL : Math.min(itemCount, INT32_MAX)
-  }\t${textCell(activity.originIp)}\t${cell(origin.network)}\t${cell(origin.country)}\t${cell(activity.audienceAfter)}\t${
-    isExternal === undefined ? COPY_NULL : isExternal ? 't' : 'f'
-  }\t${flags?.length ? copyArray(flags) : COPY_NULL}\t${staged.sourceIndex}${laterCells(vault, connectorId, staged)}\n`
-}
-
-function laterCells(vault: Vault, connectorId: string, { activity, subject }: StagedActivity): string {
-  const { amount, finding, version } = activity
-  if (amount === undefined && !subject && !finding && !version) return NONE_OF_THE_LATER
-  return `\t${cell(amount)}\t${cell(subject?.id)}\t${cell(subject?.name)}\t${cell(subject?.lastName)}\t${cell(subject?.address)}\t${cell(subject?.street)}\t${cell(subject?.department)}\t${textCell(finding?.severity)}\t${textCell(finding?.category)}\t${textCell(finding?.state)}\t${
-    version === undefined ? COPY_NULL : sourceKey(vault, connectorId, version.of)
-  }\t${cell(version?.at.toISOString())}`
-}
-
-/** Makes the monthly partitions that staged rows need. Run before the merge: it locks the parents for a moment. */
+/** Makes the monthly partitions that these days need. Run before the merge: it locks the parents for a moment. */
 export async function ensureMonths(db: Connection, days: Iterable<string>): Promise<void> {
   const months = [...new Set([...days].map((day) => `${day.slice(0, 7)}-01`))].sort()
   for (const month of months) await sql`select ensure_month(${month}::date)`.execute(db)
 }
 
-const LATER_COLUMNS = sql.raw(
-  `amount, subject_key, subject_name_key, subject_last_name_key, subject_address_key, subject_street_key,
-   subject_department_key, severity, category, finding_state, version_key, version_at`,
-)
-
-/**
- * Moves what is staged into `activity`, sorted by key, skipping what is there already, and notes the person-days it
- * touched in `touched_day`. A row that corrects an earlier one marks it; the corrected day is touched too.
- * Returns the number of records stored: one that names several accounts has a row for each.
- */
-export async function mergeActivities(
-  tx: Connection,
-  { connectorId, importId, textsId }: { connectorId: string; importId: string; textsId: string | null },
-): Promise<number> {
-  const stored = await sql<{ n: number }>`
-    with stored as (
-      insert into activity (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind,
-        container_id, object_key, object_ext, size_bytes, item_count, origin_ip, origin_network, origin_country,
-        audience_after, destination_is_external, flags, texts_id, texts_index, source_index, ${LATER_COLUMNS})
-      select distinct on (identity_id, at, source_key)
-        identity_id, at, source_key, ${connectorId}::uuid, ${importId}::uuid, verb, native_event, outcome, actor_kind,
-        container_id, object_key, object_ext, size_bytes, item_count, origin_ip, origin_network, origin_country,
-        audience_after, destination_is_external, flags, ${textsId}::uuid, ordinal, source_index, ${LATER_COLUMNS}
-      from pg_temp.staging_activity
-      order by identity_id, at, source_key, ordinal
-      on conflict do nothing
-      returning identity_id, at, texts_index
-    ), touched as (
-      insert into pg_temp.touched_day (identity_id, day, stored)
-      select identity_id, (at at time zone 'UTC')::date, count(*) from stored group by 1, 2
-    )
-    select count(distinct texts_index)::int as n from stored`.execute(tx)
-
-  const special = await sql<{ corrections: number; versions: number; corrected: boolean }>`
-    select count(supersedes_key)::int as corrections, count(version_key)::int as versions,
-           exists (select from activity_correction) as corrected
-    from pg_temp.staging_activity`.execute(tx)
-  const { corrections = 0, versions = 0, corrected = false } = special.rows[0] ?? {}
-  if (corrections > 0) await markSuperseded(tx)
-  if (corrections > 0 || corrected) await markSupersededByEarlier(tx)
-  if (versions > 0) await markOlderVersions(tx, connectorId)
-  return stored.rows[0]?.n ?? 0
+export interface StoredActivities {
+  /** Records stored: one that names several accounts has a row for each. */
+  records: number
+  /** Rows that were stored, in the order of their key. */
+  stored: Uint32Array
+  /** False when a record was corrected by this chunk, or may have been before: then what counted may count no longer. */
+  onlyAdded: boolean
 }
 
-const VERSION_LOCK = 0x5b002
+const MERGE_LOCK = 0x5b002
 
-/** A staged correction marks the record it corrects, where that one is stored. */
-async function markSuperseded(tx: Connection): Promise<void> {
+/**
+ * Stores the rows that are not there yet by COPY, sorted by key, and notes their person-days in `TOUCHED`. A row that
+ * corrects an earlier one marks it; the corrected day is touched too. Chunks of one connector are merged one after the
+ * other: only they can hold the same records.
+ */
+export async function mergeActivities(
+  session: ImportSession,
+  tx: Connection,
+  rows: ActivityRows,
+): Promise<StoredActivities> {
+  const { connectorId } = rows.context
+  await sql`select pg_advisory_xact_lock(${MERGE_LOCK}, hashtext(${connectorId}))`.execute(tx)
+  const ordered = rows.inOrder()
+  const newest = await newestStored(tx, rows, ordered)
+  const known = await storedAlready(tx, rows, ordered, newest)
+  const stored = known.size === 0 ? ordered : ordered.filter((row) => !known.has(row))
+  if (stored.length > 0) {
+    for (const { statement, pieces } of rows.copies(stored)) await session.copy(statement, pieces)
+    await rememberNewest(tx, rows, stored, newest)
+    await touchDays(tx, rows, stored)
+  }
+  const onlyAdded = !(await markCorrected(tx, rows, stored))
+  return { records: rows.recordsOf(stored), stored, onlyAdded }
+}
+
+interface Newest {
+  /** First day of the month of an instant, in days since 1970-01-01. */
+  monthOf(ms: number): number
+  /** Month → the newest instant that is stored of it. */
+  stored: Map<number, number>
+}
+
+/**
+ * Up to where the months of these rows are filled. What is newer is not stored yet, and most of what a log says is:
+ * only the rest has to be looked up.
+ */
+async function newestStored(tx: Connection, rows: ActivityRows, order: Uint32Array): Promise<Newest> {
+  const months = new Map<number, number>()
+  const monthOf = (ms: number): number => {
+    const day = Math.floor(ms / DAY_MS)
+    let month = months.get(day)
+    if (month === undefined) {
+      const date = new Date(day * DAY_MS)
+      month = Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / DAY_MS
+      months.set(day, month)
+    }
+    return month
+  }
+  for (const row of order) monthOf(rows.instants[row] as number)
+  const asked = [...new Set(months.values())]
+  const found = await sql<{ month: string; at: Date }>`
+    select month, at from activity_newest where connector_id = ${rows.context.connectorId}
+      and month = any (${days(asked.length, (n) => asked[n] as number)}::date[])`.execute(tx)
+  return { monthOf, stored: new Map(found.rows.map(({ month, at }) => [Date.parse(month) / DAY_MS, at.getTime()])) }
+}
+
+async function storedAlready(
+  tx: Connection,
+  rows: ActivityRows,
+  order: Uint32Array,
+  { monthOf, stored }: Newest,
+): Promise<Set<number>> {
+  const asked = order.filter((row) => {
+    const at = rows.instants[row] as number
+    return at <= (stored.get(monthOf(at)) ?? Number.NEGATIVE_INFINITY)
+  })
+  if (asked.length === 0) return new Set()
+  const found = await sql<{ places: string | null }>`
+    select string_agg((asked.place - 1)::text, ',') as places
+    from unnest(${identitiesOf(rows, asked)}::bigint[], ${instantsOf(rows, asked)}::timestamptz[],
+                ${keysOf(rows, asked)}::uuid[]) with ordinality as asked (identity_id, at, source_key, place)
+    -- offset: the key's index, never a scan of the month
+    cross join lateral (
+      select from activity a
+      where a.identity_id = asked.identity_id and a.at = asked.at and a.source_key = asked.source_key offset 0
+    ) found`.execute(tx)
+  const places = found.rows[0]?.places ?? ''
+  return new Set(places === '' ? [] : places.split(',').map((place) => asked[Number(place)] as number))
+}
+
+const identitiesOf = (rows: ActivityRows, order: Uint32Array): Buffer =>
+  bigints(order.length, (n) => rows.identities[order[n] as number] as number)
+const instantsOf = (rows: ActivityRows, order: Uint32Array): Buffer =>
+  instants(order.length, (n) => rows.instants[order[n] as number] as number)
+const keysOf = (rows: ActivityRows, order: Uint32Array): Buffer =>
+  uuids(order.length, rows.keys, (n) => (order[n] as number) * 16)
+
+async function rememberNewest(
+  tx: Connection,
+  rows: ActivityRows,
+  stored: Uint32Array,
+  { monthOf, stored: before }: Newest,
+): Promise<void> {
+  const newest = new Map<number, number>()
+  for (const row of stored) {
+    const at = rows.instants[row] as number
+    const month = monthOf(at)
+    if (at > (newest.get(month) ?? before.get(month) ?? Number.NEGATIVE_INFINITY)) newest.set(month, at)
+  }
+  const moved = [...newest]
+  if (moved.length === 0) return
+  await sql`
+    insert into activity_newest (connector_id, month, at)
+    select ${rows.context.connectorId}::uuid, * from unnest(${days(moved.length, (n) => moved[n]?.[0] as number)}::date[],
+                                                            ${instants(moved.length, (n) => moved[n]?.[1] as number)}::timestamptz[])
+    on conflict (connector_id, month) do update set at = excluded.at`.execute(tx)
+}
+
+async function touchDays(tx: Connection, rows: ActivityRows, stored: Uint32Array): Promise<void> {
+  const first: number[] = []
+  let [identity, day] = [-1, Number.NaN]
+  for (const row of stored) {
+    const on = Math.floor((rows.instants[row] as number) / DAY_MS)
+    if (rows.identities[row] === identity && on === day) continue
+    identity = rows.identities[row] as number
+    day = on
+    first.push(row)
+  }
+  await sql`
+    insert into ${sql.raw(TOUCHED)} (identity_id, day)
+    select * from unnest(${bigints(first.length, (n) => rows.identities[first[n] as number] as number)}::bigint[],
+                         ${days(first.length, (n) => Math.floor((rows.instants[first[n] as number] as number) / DAY_MS))}::date[])`.execute(
+    tx,
+  )
+}
+
+/** Marks what corrections and newer versions leave without effect; true when there may be any. */
+async function markCorrected(tx: Connection, rows: ActivityRows, stored: Uint32Array): Promise<boolean> {
+  const corrections = rows.special.filter(({ supersedes }) => supersedes !== null)
+  const versions = rows.special.filter(({ versionOf }) => versionOf !== null)
+  if (corrections.length > 0) await markSuperseded(tx, corrections)
+  const known = await sql<{ any: boolean }>`select exists (select from activity_correction) as any`.execute(tx)
+  const corrected = known.rows[0]?.any === true
+  if (corrected && stored.length > 0) await markSupersededByEarlier(tx, rows, stored)
+  if (versions.length > 0) await markOlderVersions(tx, versions)
+  return corrected || versions.length > 0
+}
+
+/** A correction marks the record it corrects, where that one is stored. */
+async function markSuperseded(tx: Connection, corrections: readonly SpecialRow[]): Promise<void> {
+  const correction = sql`
+    unnest(${corrections.map(({ identityId }) => identityId)}::bigint[], ${corrections.map(({ supersedes }) => supersedes)}::uuid[],
+           ${corrections.map(({ sourceKey }) => sourceKey)}::uuid[]) as correction (identity_id, supersedes_key, source_key)`
   await sql`
     with marked as (
       update activity set superseded_by = correction.source_key
-      from pg_temp.staging_activity correction
-      where correction.supersedes_key is not null
-        and activity.identity_id = correction.identity_id and activity.source_key = correction.supersedes_key
+      from ${correction}
+      where activity.identity_id = correction.identity_id and activity.source_key = correction.supersedes_key
         and activity.superseded_by is null
       returning activity.identity_id, activity.at
     )
-    insert into pg_temp.touched_day (identity_id, day, stored)
-    select identity_id, (at at time zone 'UTC')::date, 0 from marked group by 1, 2`.execute(tx)
+    insert into ${sql.raw(TOUCHED)} (identity_id, day)
+    select identity_id, (at at time zone 'UTC')::date from marked group by 1, 2`.execute(tx)
   await sql`
     insert into activity_correction (identity_id, supersedes_key, source_key)
-    select identity_id, supersedes_key, source_key from pg_temp.staging_activity where supersedes_key is not null
+    select identity_id, supersedes_key, source_key from ${correction}
     on conflict do nothing`.execute(tx)
 }
 
 /** Of the versions of one thing the newest counts, whichever came first; days of what changed its standing are touched. */
-async function markOlderVersions(tx: Connection, connectorId: string): Promise<void> {
-  // Two imports of one source see only their own versions until the other has committed: the second waits here.
-  await sql`select pg_advisory_xact_lock(${VERSION_LOCK}, hashtext(${connectorId}))`.execute(tx)
+async function markOlderVersions(tx: Connection, versions: readonly SpecialRow[]): Promise<void> {
+  const things = [...new Set(versions.map(({ versionOf }) => versionOf))]
   await sql`
     with grouped as materialized (
       select a.identity_id, a.at, a.source_key, a.superseded_by,
              first_value(a.source_key) over newest as newest_key, first_value(a.version_at) over newest as newest_at,
              a.version_at
       from activity a
-      where a.version_key in (select version_key from pg_temp.staging_activity where version_key is not null)
+      where a.version_key = any (${things}::uuid[])
       window newest as (partition by a.version_key order by a.version_at desc, a.source_key)
     ), marked as (
       update activity set superseded_by = case when g.version_at = g.newest_at then null else g.newest_key end
@@ -172,17 +208,18 @@ async function markOlderVersions(tx: Connection, connectorId: string): Promise<v
         and g.superseded_by is distinct from case when g.version_at = g.newest_at then null else g.newest_key end
       returning activity.identity_id, activity.at
     )
-    insert into pg_temp.touched_day (identity_id, day, stored)
-    select identity_id, (at at time zone 'UTC')::date, 0 from marked group by 1, 2`.execute(tx)
+    insert into ${sql.raw(TOUCHED)} (identity_id, day)
+    select identity_id, (at at time zone 'UTC')::date from marked group by 1, 2`.execute(tx)
 }
 
 /** A record that arrives after its own correction is born superseded: order of arrival does not matter. */
-async function markSupersededByEarlier(tx: Connection): Promise<void> {
+async function markSupersededByEarlier(tx: Connection, rows: ActivityRows, stored: Uint32Array): Promise<void> {
   await sql`
     update activity set superseded_by = correction.source_key
-    from pg_temp.staging_activity staged
+    from unnest(${identitiesOf(rows, stored)}::bigint[], ${instantsOf(rows, stored)}::timestamptz[],
+                ${keysOf(rows, stored)}::uuid[]) as fresh (identity_id, at, source_key)
     join activity_correction correction
-      on correction.identity_id = staged.identity_id and correction.supersedes_key = staged.source_key
-    where activity.identity_id = staged.identity_id and activity.at = staged.at
-      and activity.source_key = staged.source_key and activity.superseded_by is null`.execute(tx)
+      on correction.identity_id = fresh.identity_id and correction.supersedes_key = fresh.source_key
+    where activity.identity_id = fresh.identity_id and activity.at = fresh.at
+      and activity.source_key = fresh.source_key and activity.superseded_by is null`.execute(tx)
 }

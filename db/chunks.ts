@@ -7,9 +7,9 @@ import type { Connection } from './connection.ts'
 import { insertMany } from './people.ts'
 import { insertSealed, type Vault } from './vault.ts'
 
-/** Seals the packed texts of a chunk as one value. */
-export const storeTexts = (tx: Connection, vault: Vault, packed: Buffer): Promise<string> =>
-  insertSealed(tx, vault, 'texts', packed)
+/** Seals the packed texts of a chunk as one value, under the id that its rows name. */
+export const storeTexts = (tx: Connection, vault: Vault, packed: Buffer, id: string): Promise<string> =>
+  insertSealed(tx, vault, 'texts', packed, id)
 
 export interface ChunkCounts {
   received: number
@@ -126,18 +126,4 @@ export async function commitChunk(tx: Connection, vault: Vault, chunk: ChunkComm
       order by key
       on conflict (connector_id, key_hash) do update set seen_at = excluded.seen_at`.execute(tx)
   }
-}
-
-/** Asks every enabled policy to look again at the owners of these identities. */
-export async function requestEvaluations(tx: Connection, identityIds: readonly number[]): Promise<void> {
-  if (identityIds.length === 0) return
-  await sql`
-    insert into evaluation_request (policy_id, person_id)
-    select policy.id, touched.person_id
-    from policy cross join (
-      select distinct person_id from identity where id = any (${identityIds}::bigint[])
-    ) touched
-    where policy.state = 'enabled'
-    order by 1, 2
-    on conflict (policy_id, person_id) do update set requested_at = now()`.execute(tx)
 }

@@ -95,14 +95,14 @@ export async function storeProfileKeys(
 export async function touchRelated(tx: Connection, identityIds: readonly number[], touched: string): Promise<void> {
   if (identityIds.length === 0) return
   await sql`
-    insert into ${sql.raw(touched)} (identity_id, day, stored)
-    select a.identity_id, (a.at at time zone 'UTC')::date, 0
+    insert into ${sql.raw(touched)} (identity_id, day)
+    select a.identity_id, (a.at at time zone 'UTC')::date
     from identity own join identity other on other.person_id = own.person_id
     join activity a on a.identity_id = other.id and a.subject_last_name_key is not null
     where own.id = any (${identityIds}::bigint[])
     group by 1, 2
     union
-    select a.identity_id, (a.at at time zone 'UTC')::date, 0
+    select a.identity_id, (a.at at time zone 'UTC')::date
     from profile_key p join activity a on a.subject_name_key = p.name_key
     where p.identity_id = any (${identityIds}::bigint[])
     group by 1, 2`.execute(tx)
@@ -116,8 +116,8 @@ export async function touchAfterLeaving(
 ): Promise<void> {
   if (identityIds.length === 0) return
   await sql`
-    insert into ${sql.raw(touched)} (identity_id, day, stored)
-    select a.identity_id, (a.at at time zone 'UTC')::date, 0
+    insert into ${sql.raw(touched)} (identity_id, day)
+    select a.identity_id, (a.at at time zone 'UTC')::date
     from (
       select other.id, min(fact.last_working_at) as last_working_at
       from identity own join identity other on other.person_id = own.person_id

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, rand
 import { v7 as uuid } from 'uuid'
 import { AppError } from '../domain/errors.ts'
 import type { Connection } from './connection.ts'
-import { KeyedHash } from './keyed-hash.ts'
+import { KeyedHash, ShortHash } from './keyed-hash.ts'
 import type { KeyRing } from './keyring.ts'
 
 export type SealedPurpose = 'identity' | 'personal' | 'texts' | 'secret' | 'file_name'
@@ -62,6 +62,11 @@ export class Vault {
     return this.#lookup.hex(`${kind}\u001f${value}`)
   }
 
+  /** Hashes of half the length under a key of their own, for those that are made by the million. */
+  shortHash(kind: string): ShortHash {
+    return new ShortHash(this.lookupKey('short', 'key'), kind)
+  }
+
   #key(id: string): KeyObject {
     const found = this.#keys.get(id)
     if (!found) {
@@ -81,15 +86,15 @@ export async function insertSealed(
   vault: Vault,
   purpose: SealedPurpose,
   plaintext: Uint8Array | string,
+  id = uuid(),
 ): Promise<string> {
-  const row = sealedRow(vault, purpose, plaintext)
+  const row = sealedRow(vault, purpose, plaintext, id)
   await tx.insertInto('sealed_value').values(row).execute()
   return row.id
 }
 
 /** The row that `insertSealed` would insert, for inserts of many at once. */
-export function sealedRow(vault: Vault, purpose: SealedPurpose, plaintext: Uint8Array | string) {
-  const id = uuid()
+export function sealedRow(vault: Vault, purpose: SealedPurpose, plaintext: Uint8Array | string, id = uuid()) {
   const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext) : plaintext
   return { id, purpose, ...vault.seal(contextOf(purpose, id), bytes) }
 }

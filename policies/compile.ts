@@ -1,6 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
-import type { Evidence } from '../domain/score.ts'
 import { addDays } from '../domain/window.ts'
 import { type IndicatorDefinition, POLICY_ZONE, type Predicate, type Relation } from './indicator.ts'
 
@@ -98,14 +97,22 @@ const AFTER_LAST_DAY: RawBuilder<boolean> = sql`exists (
   where own.id = a.identity_id
     and (a.at at time zone 'UTC')::date > (fact.last_working_at at time zone 'UTC')::date)`
 
-/** Only people inside count, and a record that was corrected counts no longer. */
-export const COUNTS = sql`a.superseded_by is null and a.actor_kind not in ('service', 'guest', 'external', 'anonymous')`
+/** Who is nobody inside: what they do counts for no indicator. */
+export const OUTSIDERS = ['service', 'guest', 'external', 'anonymous'] as const
 
-/** Activities of the touched person-days; `touched` names a table with identity_id and day. */
-const touchedActivities = (touched: string) => sql`
-  (select distinct identity_id, day from ${sql.raw(touched)}) t
-  join activity a on a.identity_id = t.identity_id
-    and a.at >= t.day::timestamp at time zone 'UTC' and a.at < (t.day + 1)::timestamp at time zone 'UTC'`
+/** Only people inside count, and a record that was corrected counts no longer. */
+export const COUNTS = sql`a.superseded_by is null and a.actor_kind not in (${sql.join(OUTSIDERS.map((kind) => sql.lit(kind)))})`
+
+/**
+ * Activities of the touched person-days; `touched` names a table with identity_id and day. Each day is looked up by its
+ * key (that is what the offset is for): a plan over a whole month would take longer the more the month holds.
+ */
+export const touchedActivities = (touched: string) => sql`
+  (select identity_id, day, day::timestamp at time zone 'UTC' as from_at, (day + 1)::timestamp at time zone 'UTC' as to_at
+   from ${sql.raw(touched)} group by 1, 2 order by 1, 2) t
+  cross join lateral (
+    select * from activity a where a.identity_id = t.identity_id and a.at >= t.from_at and a.at < t.to_at offset 0
+  ) a`
 
 /** Imports that touch people of one bucket take turns. Few enough for the table of locks, enough to leave others alone. */
 const LOCK_BUCKETS = 256
@@ -115,12 +122,20 @@ const LOCK_BUCKETS = 256
  * waits here, after its rows are in, and its next statement sees both. Locks on the identities' rows would say the same
  * and write every one of them.
  */
-const lockTouched = (tx: Connection, touched: string) =>
+export const lockTouched = (tx: Connection, touched: string) =>
   sql`
     select pg_advisory_xact_lock(hashtext('recompute person-days'), bucket)
     from (select distinct (identity_id % ${LOCK_BUCKETS}::int)::int as bucket from ${sql.raw(touched)} order by 1 offset 0) b`.execute(
     tx,
   )
+
+/** What is first seen is told by `identity_seen` and the activities themselves: counts of it say nothing. */
+export const hasRollups = ({ measure }: Pick<ActiveIndicator, 'measure'>): boolean => measure.of !== 'first_seen'
+
+export interface RecomputeOptions {
+  /** Nothing that counted before counts no longer: no rollup can disappear, and most do not change. */
+  onlyAdded?: boolean
+}
 
 /**
  * Recomputes the rollups of the touched person-days for all indicators in one pass over their activities. Never adds
@@ -130,80 +145,38 @@ export async function recomputeRollups(
   tx: Connection,
   indicators: readonly ActiveIndicator[],
   touched: string,
+  { onlyAdded = false }: RecomputeOptions = {},
 ): Promise<void> {
   await lockTouched(tx, touched)
-  await sql`
-    delete from indicator_day using (select distinct identity_id, day from ${sql.raw(touched)}) t
-    where indicator_day.identity_id = t.identity_id and indicator_day.day = t.day
-      and indicator_day.indicator_id = any (${indicators.map(rollupKey)}::text[])`.execute(tx)
-  if (indicators.length === 0) return
+  const counted = indicators.filter(hasRollups)
+  if (!onlyAdded) {
+    await sql`
+      delete from indicator_day using (select distinct identity_id, day from ${sql.raw(touched)}) t
+      where indicator_day.identity_id = t.identity_id and indicator_day.day = t.day
+        and indicator_day.indicator_id = any (${indicators.map(rollupKey)}::text[])`.execute(tx)
+  }
+  if (counted.length === 0) return
   // Not a list of VALUES: its expressions are made ready anew for every activity, which costs ten times the comparison.
-  const hits = indicators.map(
-    (indicator) => sql`case when ${compilePredicate(indicator)} then ${rollupKey(indicator)}::text end`,
-  )
+  const hits = counted.map((indicator, n) => sql`case when ${compilePredicate(indicator)} then ${sql.lit(n + 1)} end`)
   await sql`
     insert into indicator_day (identity_id, day, indicator_id, count, objects, items, bytes, amount, first_at, last_at)
-    select identity_id, day, indicator_id, count(*), count(distinct object_key), sum(items), sum(bytes), max(amount),
-           min(at), max(at)
+    select identity_id, day, (${counted.map(rollupKey)}::text[])[hit], count(*), count(distinct object_key), sum(items),
+           sum(bytes), max(amount), min(at), max(at)
     from (
-      select a.identity_id, t.day, unnest(array_remove(array[${sql.join(hits)}], null)) as indicator_id, a.object_key,
+      select a.identity_id, t.day, unnest(array_remove(array[${sql.join(hits)}], null)) as hit, a.object_key,
              coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at
       from ${touchedActivities(touched)}
       where ${COUNTS}
     ) hit
-    group by 1, 2, 3
-    order by 1, 2, 3`.execute(tx)
-}
-
-const DIMENSIONS = sql`lateral (values ('any', ''), ('container', a.container_id::text), ('network', a.origin_network::text),
-                                          ('country', a.origin_country)) as met (dimension, value)`
-
-/**
- * Notes when an identity was first met with a value; an earlier day that arrives late moves it back. A first meeting
- * whose record was corrected meanwhile moves on to the next one, or goes.
- */
-export async function recomputeSeen(tx: Connection, touched: string): Promise<void> {
-  await lockTouched(tx, touched)
-  await sql`
-    with met as materialized (
-      select a.identity_id, a.container_id, a.origin_network, a.origin_country, min(a.at) as at
-      from ${touchedActivities(touched)} where ${COUNTS}
-      group by 1, 2, 3, 4
-    )
-    insert into identity_seen (identity_id, dimension, value, first_at)
-    select identity_id, dimension, value, min(at)
-    from (
-      select identity_id, 'any' as dimension, '' as value, at from met
-      union all select identity_id, 'container', container_id::text, at from met where container_id is not null
-      union all select identity_id, 'network', origin_network::text, at from met where origin_network is not null
-      union all select identity_id, 'country', origin_country, at from met where origin_country is not null
-    ) each_met
-    group by 1, 2, 3
-    order by 1, 2, 3
-    on conflict (identity_id, dimension, value) do update set first_at = least(identity_seen.first_at, excluded.first_at)
-    where excluded.first_at < identity_seen.first_at`.execute(tx)
-  await sql`
-    with corrected as materialized (
-      select distinct seen.identity_id, seen.dimension, seen.value
-      from ${touchedActivities(touched)} cross join ${DIMENSIONS}
-      join identity_seen seen on seen.identity_id = a.identity_id and seen.dimension = met.dimension
-        and seen.value = met.value and seen.first_at = a.at
-      where a.superseded_by is not null
-    ), next as materialized (
-      select corrected.*, (
-        select min(a.at) from activity a cross join ${DIMENSIONS}
-        where a.identity_id = corrected.identity_id and met.dimension = corrected.dimension
-          and met.value = corrected.value and ${COUNTS}
-      ) as first_at
-      from corrected
-    ), gone as (
-      delete from identity_seen seen using next
-      where next.first_at is null and seen.identity_id = next.identity_id and seen.dimension = next.dimension
-        and seen.value = next.value
-    )
-    update identity_seen seen set first_at = next.first_at from next
-    where next.first_at is not null and seen.identity_id = next.identity_id and seen.dimension = next.dimension
-      and seen.value = next.value and seen.first_at <> next.first_at`.execute(tx)
+    group by identity_id, day, hit
+    order by identity_id, day, hit
+    on conflict (identity_id, day, indicator_id) do update
+    set count = excluded.count, objects = excluded.objects, items = excluded.items, bytes = excluded.bytes,
+        amount = excluded.amount, first_at = excluded.first_at, last_at = excluded.last_at
+    where (indicator_day.count, indicator_day.objects, indicator_day.items, indicator_day.bytes, indicator_day.amount,
+           indicator_day.first_at, indicator_day.last_at)
+      is distinct from (excluded.count, excluded.objects, excluded.items, excluded.bytes, excluded.amount,
+                        excluded.first_at, excluded.last_at)`.execute(tx)
 }
 
 /**
@@ -215,6 +188,7 @@ export async function rebuildRollups(
   indicators: readonly ActiveIndicator[],
   onDay: () => void = () => {},
 ): Promise<void> {
+  if (!indicators.some(hasRollups)) return
   const partitions = await sql<{ month: string }>`
     select to_char(to_date(right(child.relname, 6), 'YYYYMM'), 'YYYY-MM-DD') as month
     from pg_inherits join pg_class child on child.oid = inhrelid
@@ -233,49 +207,3 @@ export async function rebuildRollups(
     }
   }
 }
-
-/** Event keys listed per import in a receipt; the count says how many there were. */
-const KEYS_AT_MOST = 20
-
-/** Down to event, import and file: which activities of a person's day an indicator counted. */
-export async function evidenceOf(
-  tx: Connection,
-  indicator: ActiveIndicator,
-  identityIds: readonly number[],
-  day: string,
-): Promise<Evidence[]> {
-  const { measure } = indicator
-  const firstSeen =
-    measure.of === 'first_seen'
-      ? sql`and exists (
-          select from identity_seen seen
-          where seen.identity_id = a.identity_id and seen.dimension = ${measure.dimension}
-            and seen.value = ${SEEN_VALUE[measure.dimension]}
-            and (seen.first_at at time zone 'UTC')::date = ${day}::date)`
-      : sql``
-  const found = await sql<{ import_id: string; sha256: string | null; activities: number; source_keys: string[] }>`
-    select a.import_id, coalesce(import.body_sha256, chunk.sources -> a.source_index ->> 'sha256') as sha256,
-           count(*)::int as activities,
-           (array_agg(a.source_key::text order by a.at, a.source_key))[1:${sql.lit(KEYS_AT_MOST)}] as source_keys
-    from activity a
-    join import on import.id = a.import_id
-    left join import_chunk chunk on chunk.import_id = a.import_id and chunk.texts_id = a.texts_id
-    where a.identity_id = any (${identityIds}::bigint[])
-      and a.at >= ${day}::date::timestamp at time zone 'UTC' and a.at < (${day}::date + 1)::timestamp at time zone 'UTC'
-      and ${COUNTS} and (${compilePredicate(indicator)}) ${firstSeen}
-    group by 1, 2
-    order by 1, 2`.execute(tx)
-  return found.rows.map((row) => ({
-    importId: row.import_id,
-    sha256: row.sha256,
-    activities: row.activities,
-    sourceKeys: row.source_keys,
-  }))
-}
-
-/** The value of a dimension in `activity a`, as `identity_seen` keeps it. */
-export const SEEN_VALUE = {
-  container: sql`a.container_id::text`,
-  network: sql`a.origin_network::text`,
-  country: sql`a.origin_country`,
-} as const

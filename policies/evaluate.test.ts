@@ -6,7 +6,7 @@ import type { Connection } from '../db/connection.ts'
 import { type Insight, scoreOf, severityOf } from '../domain/score.ts'
 import { addDays } from '../domain/window.ts'
 import { testDatabase } from '../test/harness/database.ts'
-import { recomputeRollups, recomputeSeen } from './compile.ts'
+import { recomputeRollups } from './compile.ts'
 import { amount, evaluatePeople, type PersonEvaluation } from './evaluate.ts'
 import { EXAMPLE_DAY, insertActivities, insertSomebody } from './examples.ts'
 import { exampleActivity } from './indicator.ts'
@@ -18,6 +18,7 @@ import {
   pinnedIndicators,
   syncIndicators,
 } from './load.ts'
+import { recomputeSeen } from './seen.ts'
 import type { PolicyDefinition, PolicySettings, PolicyTemplate } from './template.ts'
 
 type Lived = z.input<typeof exampleActivity>

@@ -3,9 +3,10 @@ import { v7 as uuid } from 'uuid'
 import type { Connection, Database } from '../db/connection.ts'
 import type { Severity } from '../domain/alert.ts'
 import { addDays } from '../domain/window.ts'
-import { recomputeRollups, recomputeSeen } from './compile.ts'
+import { recomputeRollups } from './compile.ts'
 import { tierOn } from './evaluate.ts'
 import { type ExampleActivity, type IndicatorDefinition, usesPolicyZone } from './indicator.ts'
+import { recomputeSeen } from './seen.ts'
 
 export interface ExampleResult {
   indicatorId: string

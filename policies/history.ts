@@ -2,8 +2,9 @@ import { sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
 import type { Severity } from '../domain/alert.ts'
 import { addDays, daysBetween } from '../domain/window.ts'
-import { type ActiveIndicator, COUNTS, compilePredicate, rollupKey, SEEN_VALUE } from './compile.ts'
+import { type ActiveIndicator, COUNTS, compilePredicate, rollupKey } from './compile.ts'
 import type { IndicatorDefinition } from './indicator.ts'
+import { SEEN_VALUE } from './seen.ts'
 
 /** An indicator as a policy scores with it: its thresholds and its time zone applied (see `pinnedIndicators`). */
 export type ScoringIndicator = IndicatorDefinition &
@@ -106,8 +107,6 @@ async function readFirstSeen(
         -- met by something that the indicator counts, not by a refused or another kind of activity
         and exists (
           select from identity
-          join indicator_day r on r.identity_id = identity.id and r.day = first.day
-            and r.indicator_id = ${rollupKey(indicator)}
           join activity a on a.identity_id = identity.id
             and a.at >= first.day::timestamp at time zone 'UTC' and a.at < (first.day + 1)::timestamp at time zone 'UTC'
           where identity.person_id = first.person_id and ${SEEN_VALUE[dimension]} = first.value

@@ -5,11 +5,12 @@ import type { Connection } from '../db/connection.ts'
 import { scoreOf, severityOf } from '../domain/score.ts'
 import { addDays } from '../domain/window.ts'
 import { testDatabase } from '../test/harness/database.ts'
-import { recomputeRollups, recomputeSeen } from './compile.ts'
+import { recomputeRollups } from './compile.ts'
 import { evaluatePeople } from './evaluate.ts'
 import { EXAMPLE_DAY, insertActivities, insertLastDay, insertSomebody } from './examples.ts'
 import { exampleActivity } from './indicator.ts'
 import { definitionFrom, loadIndicators, loadTemplates, pinnedIndicators, syncIndicators } from './load.ts'
+import { recomputeSeen } from './seen.ts'
 import type { PolicyTemplate } from './template.ts'
 
 type Lived = z.input<typeof exampleActivity>

@@ -3,9 +3,9 @@ import type { Connection } from '../db/connection.ts'
 import { SEVERITIES } from '../domain/alert.ts'
 import type { Activation } from '../domain/score.ts'
 import { addDays, dayOf, maxDay, minDay } from '../domain/window.ts'
-import { rollupKey } from './compile.ts'
+import { hasRollups, rollupKey } from './compile.ts'
 import type { EvaluateInput } from './evaluate.ts'
-import { measure, NO_HISTORY, readHistories, tierOf } from './history.ts'
+import { measure, NO_HISTORY, readHistories, type ScoringIndicator, tierOf, type Window } from './history.ts'
 
 const DAY_MS = 86_400_000
 
@@ -115,7 +115,7 @@ async function byIndicators(tx: Connection, input: EvaluateInput): Promise<Found
   const today = dayOf(input.asOf)
   const window = { fromDay: addDays(today, -windows.activationDays), toDay: today }
   const indicators = chosen.map(({ indicator }) => indicator)
-  const candidates = input.personIds ?? (await peopleWith(tx, indicators.map(rollupKey), window))
+  const candidates = input.personIds ?? (await peopleWith(tx, indicators, window))
   const histories = await readHistories(tx, indicators, new Map(candidates.map((personId) => [personId, window])))
   const found: Found[] = []
   for (const personId of candidates) {
@@ -130,14 +130,21 @@ async function byIndicators(tx: Connection, input: EvaluateInput): Promise<Found
   return found
 }
 
+/** Everybody of whom one of the indicators may say something in the window. */
 async function peopleWith(
   tx: Connection,
-  keys: readonly string[],
-  { fromDay, toDay }: { fromDay: string; toDay: string },
+  indicators: readonly ScoringIndicator[],
+  { fromDay, toDay }: Window,
 ): Promise<number[]> {
+  const keys = indicators.filter(hasRollups).map(rollupKey)
+  const dimensions = indicators.flatMap(({ measure: how }) => (how.of === 'first_seen' ? [how.dimension] : []))
   const rows = await sql<{ person_id: number }>`
-    select distinct identity.person_id from indicator_day r join identity on identity.id = r.identity_id
+    select identity.person_id from indicator_day r join identity on identity.id = r.identity_id
     where r.day between ${fromDay}::date and ${toDay}::date and r.indicator_id = any (${keys}::text[])
+    union
+    select identity.person_id from identity_seen seen join identity on identity.id = seen.identity_id
+    where seen.dimension = any (${dimensions}::text[])
+      and (seen.first_at at time zone 'UTC')::date between ${fromDay}::date and ${toDay}::date
     order by 1`.execute(tx)
   return rows.rows.map((row) => row.person_id)
 }

@@ -2,17 +2,16 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { expect, test } from 'vitest'
-import { ensureMonths, mergeActivities, stagingLine } from '../db/activities.ts'
+import { ensureMonths } from '../db/activities.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { activitiesOf, type Finding } from '../domain/signal.ts'
-import { recomputeRollups, recomputeSeen } from '../policies/compile.ts'
 import { insertSomebody } from '../policies/examples.ts'
 import { type IndicatorDefinition, indicatorSchema } from '../policies/indicator.ts'
 import { activeIndicators } from '../policies/load.ts'
 import { type Importing, importing } from './harness/importing.ts'
 import { insertPolicy } from './harness/rows.ts'
+import { storeActivities } from './harness/storing.ts'
 
-const TOUCHED = 'pg_temp.touched_day'
 const connectorId = uuid()
 const TODAY = new Date(Math.floor(Date.now() / 86_400_000) * 86_400_000)
 const hours = (count: number) => new Date(TODAY.getTime() + count * 3_600_000)
@@ -63,21 +62,11 @@ async function store(
       people: people.map((index) => ({ scheme: 'user_name', value: `user-${index}` })),
     }).map((activity, n) => ({ activity, ordinal, identityId: identities[people[n] as number] as number })),
   )
-  const lines = rows.map((row) =>
-    stagingLine(t.t.vault, connectorId, {
-      ...row,
-      containerId: null,
-      sourceIndex: 0,
-      origin: { network: null, country: null },
-    }),
+  return storeActivities(
+    session,
+    { vault: t.t.vault, connectorId, indicators: activeIndicators },
+    rows.map((row) => ({ ...row, containerId: null, sourceIndex: 0, origin: { network: null, country: null } })),
   )
-  await session.stage(lines)
-  return session.transaction(async (tx) => {
-    const stored = await mergeActivities(tx, { connectorId, importId: uuid(), textsId: null })
-    await recomputeSeen(tx, TOUCHED)
-    await recomputeRollups(tx, await activeIndicators(tx), TOUCHED)
-    return stored
-  })
 }
 
 async function prepared(t: Importing, people: number) {

@@ -1,13 +1,15 @@
 import { sql } from 'kysely'
 import { ensureMonths, mergeActivities } from '../../db/activities.ts'
-import { commitChunk, lockForChunk, requestEvaluations, storeQuarantined, storeTexts } from '../../db/chunks.ts'
+import { commitChunk, lockForChunk, storeQuarantined, storeTexts } from '../../db/chunks.ts'
 import type { Connection } from '../../db/connection.ts'
 import { storeFacts } from '../../db/facts.ts'
-import type { ImportSession } from '../../db/import-session.ts'
+import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
+import { noticeTouched } from '../../db/notices.ts'
 import { lockDecisions } from '../../db/subject-keys.ts'
 import type { Vault } from '../../db/vault.ts'
-import { recomputeRollups, recomputeSeen } from '../../policies/compile.ts'
+import { countTouched } from '../../policies/counting.ts'
 import { activeIndicators } from '../../policies/load.ts'
+import type { MeetingBook } from '../../policies/seen.ts'
 import type { PreparedChunk } from './prepare.ts'
 
 export interface MergeContext {
@@ -15,13 +17,11 @@ export interface MergeContext {
   importId: string
   connectorId: string
   movesConnector: boolean
+  meetings: MeetingBook
 }
 
-/** The temporary table in which a merge notes the person-days that it touched. */
-export const TOUCHED = 'pg_temp.touched_day'
-
 /**
- * Stores a staged chunk whole or not at all: signals, quarantine, rollups of the touched days, balance, cursor and the
+ * Stores a prepared chunk whole or not at all: signals, quarantine, rollups of the touched days, balance, cursor and the
  * requests to look at the people again are one transaction. A chunk that is stored already is left alone.
  */
 export async function mergeChunk(
@@ -35,14 +35,16 @@ export async function mergeChunk(
     const { vault, importId, connectorId } = context
     if (!(await lockForChunk(tx, importId, number))) return
     await lockDecisions(tx, chunk.facts.length > 0 ? 'facts' : 'activities')
-    const textsId = chunk.texts !== null ? await storeTexts(tx, vault, chunk.texts) : null
-    const storedActivities = chunk.activities > 0 ? await mergeActivities(tx, { connectorId, importId, textsId }) : 0
+    const textsId = chunk.texts === null ? null : await storeTexts(tx, vault, chunk.texts.packed, chunk.texts.id)
+    const { rows } = chunk
+    const { records, stored, onlyAdded } = await mergeActivities(session, tx, rows)
     const facts = await storeFacts(tx, vault, { importId, touched: TOUCHED }, chunk.facts)
     if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
     if (chunk.activities + chunk.facts.length > 0) {
-      await recomputeSeen(tx, TOUCHED)
       // As they are now: a policy made while the import runs counts from its next chunk on.
-      await recomputeRollups(tx, await activeIndicators(tx), TOUCHED)
+      const indicators = await activeIndicators(tx)
+      const counted = { rows, stored, onlyAdded: onlyAdded && chunk.facts.length === 0 }
+      await countTouched(tx, context.meetings, indicators, TOUCHED, counted)
     }
     await commitChunk(tx, vault, {
       importId,
@@ -50,8 +52,8 @@ export async function mergeChunk(
       number,
       counts: {
         received: chunk.received,
-        stored: storedActivities + facts.stored,
-        duplicate: chunk.activities - storedActivities + facts.duplicate,
+        stored: records + facts.stored,
+        duplicate: chunk.activities - records + facts.duplicate,
         quarantined: chunk.quarantined.length,
         ignored: chunk.ignored,
       },
@@ -63,7 +65,7 @@ export async function mergeChunk(
       movesConnector: context.movesConnector,
       seen: chunk.seen,
     })
-    await requestEvaluations(tx, [...(await touchedIdentities(tx)), ...facts.touchedIdentities])
+    await noticeTouched(tx, [...(await touchedIdentities(tx)), ...facts.touchedIdentities])
   })
 }
 

@@ -1,11 +1,11 @@
-import type { ConnectorDefinition } from '../../connectors/connector.ts'
+import { v7 as uuid } from 'uuid'
+import type { ConnectorDefinition, SourceRecord } from '../../connectors/connector.ts'
 import type { OriginLookup } from '../../connectors/origin.ts'
-import { stagingLine } from '../../db/activities.ts'
+import { ActivityRows } from '../../db/activity-rows.ts'
 import type { QuarantinedDraft } from '../../db/chunks.ts'
 import type { Database } from '../../db/connection.ts'
 import { type ContainerCache, resolveContainers } from '../../db/containers.ts'
 import type { ResolvedFact } from '../../db/facts.ts'
-import type { ImportSession } from '../../db/import-session.ts'
 import { type AccountIds, type IdentityCache, identifierText, resolveIdentities } from '../../db/people.ts'
 import type { subjectHasher } from '../../db/subject-keys.ts'
 import { TextsPacker } from '../../db/texts.ts'
@@ -13,10 +13,11 @@ import type { Vault } from '../../db/vault.ts'
 import { type Activity, activitiesOf, type Fact, type Identifier, type Mapped } from '../../domain/signal.ts'
 import type { ChunkEnd, ChunkPart } from './drafts.ts'
 
-/** A chunk whose activities are staged and whose texts are packed: nothing but SQL is left to do. */
+/** A chunk whose activities are rows and whose texts are packed: nothing but SQL is left to do. */
 export interface PreparedChunk extends Omit<ChunkEnd, 'type'> {
-  /** Records that became activities; one of a finding may have several lines in staging. */
+  /** Records that became activities; one of a finding may have several rows. */
   activities: number
+  rows: ActivityRows
   /** UTC days, `YYYY-MM-DD`. */
   days: ReadonlySet<string>
   facts: readonly ResolvedFact[]
@@ -24,13 +25,14 @@ export interface PreparedChunk extends Omit<ChunkEnd, 'type'> {
   ignored: number
   zoneAssumed: number
   /** See `TextsPacker`; null when there are none. */
-  texts: Buffer | null
+  texts: { id: string; packed: Buffer } | null
 }
 
 export interface PrepareContext {
   db: Database
   vault: Vault
   connectorId: string
+  importId: string
   definition: ConnectorDefinition
   config: unknown
   origin: OriginLookup
@@ -53,12 +55,13 @@ const DAY_MS = 86_400_000
 
 /**
  * A chunk while it is read: every part is mapped, its accounts and containers are resolved set-based, and it goes into
- * staging and the packed texts at once. What it keeps of a record is what no table has yet: facts and quarantined rows.
+ * rows as the database reads them and the packed texts at once. No record outlives its part, but for facts.
  */
 export class ChunkInMaking {
   readonly #context: PrepareContext
-  readonly #session: ImportSession
+  readonly #textsId = uuid()
   readonly #texts = new TextsPacker()
+  readonly #rows: ActivityRows
   readonly #days = new Set<number>()
   readonly #facts: { fact: Fact; line: number }[] = []
   readonly #quarantined: QuarantinedDraft[] = []
@@ -66,14 +69,10 @@ export class ChunkInMaking {
   #ignored = 0
   #zoneAssumed = 0
 
-  private constructor(context: PrepareContext, session: ImportSession) {
+  constructor(context: PrepareContext) {
     this.#context = context
-    this.#session = session
-  }
-
-  static async begin(context: PrepareContext, session: ImportSession): Promise<ChunkInMaking> {
-    await session.clear()
-    return new ChunkInMaking(context, session)
+    const { vault, connectorId, importId } = context
+    this.#rows = new ActivityRows(vault, { connectorId, importId, textsId: this.#textsId })
   }
 
   async add({ records, origin, source }: ChunkPart): Promise<void> {
@@ -83,11 +82,11 @@ export class ChunkInMaking {
       const signal = record.unreadable ?? mapOrReject(() => definition.map(record.record, config))
       switch (signal.type) {
         case 'activity':
-          mapped.push({ activity: signal, ordinal: this.#keep(signal) })
+          mapped.push({ activity: signal, ordinal: this.#keep(signal, record) })
           break
         case 'finding': {
           const found = activitiesOf(signal)
-          const ordinal = this.#keep(found[0] as Activity)
+          const ordinal = this.#keep(found[0] as Activity, record)
           for (const activity of found) mapped.push({ activity, ordinal })
           break
         }
@@ -111,21 +110,20 @@ export class ChunkInMaking {
   }
 
   /** Notes an activity's record and keeps its texts; returns the index of these. */
-  #keep(activity: Activity): number {
+  #keep(activity: Activity, source: SourceRecord): number {
     this.#activities += 1
     if (activity.zoneAssumed) this.#zoneAssumed += 1
     const { container, object, userAgent, raw } = activity
-    return this.#texts.add({ container, object, userAgent, raw })
+    return this.#texts.add({ container, object, userAgent, raw }, raw === source.record ? source.json : undefined)
   }
 
   async #stage(mapped: readonly { activity: Activity; ordinal: number }[], source: number): Promise<void> {
     if (mapped.length === 0) return
-    const { vault, connectorId, containers, origin, hashSubject } = this.#context
+    const { containers, origin, hashSubject } = this.#context
     await this.#resolve(mapped.map(({ activity }) => activity))
-    let lines = ''
     for (const { activity, ordinal } of mapped) {
       this.#days.add(Math.floor(activity.at.getTime() / DAY_MS))
-      lines += stagingLine(vault, connectorId, {
+      this.#rows.add({
         activity,
         ordinal,
         identityId: this.#idOf(activity.actor),
@@ -135,7 +133,6 @@ export class ChunkInMaking {
         ...(activity.subject === undefined ? {} : { subject: hashSubject(activity.subject) }),
       })
     }
-    await this.#session.append(lines)
   }
 
   async #resolve(activities: readonly Activity[]): Promise<void> {
@@ -160,14 +157,15 @@ export class ChunkInMaking {
     return accounts.get(identifier) ?? (identities.get(identifierText(identifier)) as number)
   }
 
-  /** Ends the chunk: all of it is staged and packed when this returns. */
+  /** Ends the chunk: all of it is packed when this returns. */
   async close({ type: _, ...end }: ChunkEnd): Promise<PreparedChunk> {
     const accountsOfFacts = this.#facts.flatMap(({ fact }) => [fact.person, ...(fact.aliases ?? [])])
     await this.#resolveAccounts(accountsOfFacts)
-    await this.#session.staged()
+    const packed = await this.#texts.finish()
     return {
       ...end,
       activities: this.#activities,
+      rows: this.#rows,
       days: new Set([...this.#days].map((day) => new Date(day * DAY_MS).toISOString().slice(0, 10))),
       facts: this.#facts.map(({ fact, line }) => ({
         fact,
@@ -178,7 +176,7 @@ export class ChunkInMaking {
       quarantined: this.#quarantined,
       ignored: this.#ignored,
       zoneAssumed: this.#zoneAssumed,
-      texts: await this.#texts.finish(),
+      texts: packed === null ? null : { id: this.#textsId, packed },
     }
   }
 }

@@ -5,6 +5,14 @@
 
 import type { ColumnType } from "kysely";
 
+export type ArrayType<T> = ArrayTypeImpl<T> extends (infer U)[]
+  ? U[]
+  : ArrayTypeImpl<T>;
+
+export type ArrayTypeImpl<T> = T extends ColumnType<infer S, infer I, infer U>
+  ? ColumnType<S[], I[], U[]>
+  : T[];
+
 export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
@@ -68,6 +76,12 @@ export interface ActivityCorrection {
   identity_id: number;
   source_key: string;
   supersedes_key: string;
+}
+
+export interface ActivityNewest {
+  at: Timestamp;
+  connector_id: string;
+  month: string;
 }
 
 export interface Alert {
@@ -306,6 +320,12 @@ export interface Evaluation {
   policy_id: string;
   policy_version: number;
   took_ms: number;
+}
+
+export interface EvaluationNotice {
+  created_at: Generated<Timestamp>;
+  id: Generated<number>;
+  identity_ids: ArrayType<number>;
 }
 
 export interface EvaluationRequest {
@@ -629,9 +649,15 @@ export interface UploadRun {
   whole: boolean;
 }
 
+export interface WaitingEvaluation {
+  person_id: number | null;
+  policy_id: string | null;
+}
+
 export interface DB {
   activity: Activity;
   activity_correction: ActivityCorrection;
+  activity_newest: ActivityNewest;
   alert: Alert;
   alert_version: AlertVersion;
   api_token: ApiToken;
@@ -649,6 +675,7 @@ export interface DB {
   delivery: Delivery;
   destination: Destination;
   evaluation: Evaluation;
+  evaluation_notice: EvaluationNotice;
   evaluation_request: EvaluationRequest;
   fact: Fact;
   idempotent_response: IdempotentResponse;
@@ -678,4 +705,5 @@ export interface DB {
   staff_member: StaffMember;
   upload_block: UploadBlock;
   upload_run: UploadRun;
+  waiting_evaluation: WaitingEvaluation;
 }

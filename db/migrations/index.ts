@@ -13,6 +13,7 @@ import * as everybodyDue from './20261124_1630_add_everybody_due.ts'
 import * as supersededActivity from './20261124_1720_index_superseded_activity.ts'
 import * as keyHolder from './20261124_1825_add_key_holder.ts'
 import * as prerequisites from './20261124_1830_extend_prerequisites.ts'
+import * as hastenImports from './20261124_1900_hasten_imports.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -30,4 +31,5 @@ export const migrations: Record<string, Migration> = {
   '20261124_1720_index_superseded_activity': supersededActivity,
   '20261124_1825_add_key_holder': keyHolder,
   '20261124_1830_extend_prerequisites': prerequisites,
+  '20261124_1900_hasten_imports': hastenImports,
 }

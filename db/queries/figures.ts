@@ -24,7 +24,7 @@ export async function figures(db: Connection) {
     .where('state', '<>', 'retired')
     .execute()
   const waiting = await db
-    .selectFrom('evaluation_request')
+    .selectFrom('waiting_evaluation')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow()
   return {

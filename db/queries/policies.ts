@@ -57,7 +57,7 @@ export async function policyHealth(db: Connection, policyId: string) {
     .limit(EVALUATIONS_SHOWN)
     .execute()
   const { n } = await db
-    .selectFrom('evaluation_request')
+    .selectFrom('waiting_evaluation')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .where('policy_id', '=', policyId)
     .executeTakeFirstOrThrow()

@@ -1,0 +1,164 @@
+import { sql } from 'kysely'
+import type { ActivityRows } from '../db/activity-rows.ts'
+import { bigints, instants, texts } from '../db/binary.ts'
+import type { Connection } from '../db/connection.ts'
+import { COUNTS, lockTouched, OUTSIDERS, touchedActivities } from './compile.ts'
+
+/** The value of a dimension in `activity a`, as `identity_seen` keeps it. */
+export const SEEN_VALUE = {
+  container: sql`a.container_id::text`,
+  network: sql`a.origin_network::text`,
+  country: sql`a.origin_country`,
+} as const
+
+const DIMENSIONS = sql`lateral (values ('any', ''), ('container', a.container_id::text), ('network', a.origin_network::text),
+                                          ('country', a.origin_country)) as met (dimension, value)`
+
+/** What first meetings were noted by, so that most chunks of a log, in which nobody meets anything new, note nothing. */
+const MEETINGS_AT_MOST = 300_000
+const VALUES_AT_MOST = 2 ** 21
+const ANY = 0
+
+interface Meeting {
+  row: number
+  dimension: string
+  value: string
+}
+
+/**
+ * The first meetings that one import has noted. They hold until somebody's correction takes a first meeting away, which
+ * `seen_revision` tells: see `noteMeetings`.
+ */
+export class MeetingBook {
+  /** Identity and value, as one number → the earliest instant noted. */
+  readonly #noted = new Map<number, number>()
+  readonly #texts = new Map<string, number>()
+  readonly #containers = new Map<number, number>()
+  #revision = -1
+
+  /** Forgets everything where first meetings were taken away since the last call. */
+  asOf(revision: number): void {
+    if (revision === this.#revision) return
+    this.#revision = revision
+    this.#noted.clear()
+  }
+
+  /** Takes the rows in the order of their key; returns the meetings that come before what was noted. */
+  take(rows: ActivityRows, order: Uint32Array): Meeting[] {
+    const fresh: Meeting[] = []
+    const outsiders: ReadonlySet<string> = new Set(OUTSIDERS)
+    if (this.#noted.size > MEETINGS_AT_MOST) this.#noted.clear()
+    if (this.#texts.size + this.#containers.size > VALUES_AT_MOST) this.#forgetValues()
+    for (const row of order) {
+      if (outsiders.has(rows.actorKinds[row] as string)) continue
+      if (this.#isFirst(rows, row, ANY)) fresh.push({ row, dimension: 'any', value: '' })
+      const container = rows.containers[row] as number
+      const { network, country } = rows.origins[row] as { network: string | null; country: string | null }
+      if (!Number.isNaN(container) && this.#isFirst(rows, row, this.#number(this.#containers, container)))
+        fresh.push({ row, dimension: 'container', value: String(container) })
+      if (network !== null && this.#isFirst(rows, row, this.#number(this.#texts, network)))
+        fresh.push({ row, dimension: 'network', value: network })
+      if (country !== null && this.#isFirst(rows, row, this.#number(this.#texts, country)))
+        fresh.push({ row, dimension: 'country', value: country })
+    }
+    return fresh
+  }
+
+  #number<V>(values: Map<V, number>, value: V): number {
+    const known = values.get(value)
+    if (known !== undefined) return known
+    const made = this.#texts.size + this.#containers.size + 1
+    values.set(value, made)
+    return made
+  }
+
+  #isFirst(rows: ActivityRows, row: number, value: number): boolean {
+    const meeting = (rows.identities[row] as number) * 2 * VALUES_AT_MOST + value
+    const at = rows.instants[row] as number
+    const noted = this.#noted.get(meeting)
+    if (noted !== undefined && noted <= at) return false
+    this.#noted.set(meeting, at)
+    return true
+  }
+
+  #forgetValues(): void {
+    this.#noted.clear()
+    this.#texts.clear()
+    this.#containers.clear()
+  }
+}
+
+/** Notes the first meetings of rows that were just stored, none of which corrects or is corrected. */
+export async function noteMeetings(
+  tx: Connection,
+  book: MeetingBook,
+  rows: ActivityRows,
+  stored: Uint32Array,
+  touched: string,
+): Promise<void> {
+  await lockTouched(tx, touched)
+  // Behind the locks: whoever took away a meeting of these people has committed.
+  const revision = await sql<{ n: number }>`select last_value as n from seen_revision`.execute(tx)
+  book.asOf(revision.rows[0]?.n ?? 0)
+  const meetings = book.take(rows, stored)
+  if (meetings.length === 0) return
+  const row = (n: number) => (meetings[n] as Meeting).row
+  await sql`
+    insert into identity_seen (identity_id, dimension, value, first_at)
+    select * from unnest(${bigints(meetings.length, (n) => rows.identities[row(n)] as number)}::bigint[],
+                         ${texts(meetings.length, (n) => (meetings[n] as Meeting).dimension)}::text[],
+                         ${texts(meetings.length, (n) => (meetings[n] as Meeting).value)}::text[],
+                         ${instants(meetings.length, (n) => rows.instants[row(n)] as number)}::timestamptz[])
+    on conflict (identity_id, dimension, value) do update set first_at = excluded.first_at
+    where excluded.first_at < identity_seen.first_at`.execute(tx)
+}
+
+/**
+ * Notes when an identity was first met with a value; an earlier day that arrives late moves it back. A first meeting
+ * whose record was corrected meanwhile moves on to the next one, or goes.
+ */
+export async function recomputeSeen(tx: Connection, touched: string): Promise<void> {
+  await lockTouched(tx, touched)
+  await sql`
+    with met as materialized (
+      select a.identity_id, a.container_id, a.origin_network, a.origin_country, min(a.at) as at
+      from ${touchedActivities(touched)} where ${COUNTS}
+      group by 1, 2, 3, 4
+    )
+    insert into identity_seen (identity_id, dimension, value, first_at)
+    select identity_id, dimension, value, min(at)
+    from (
+      select identity_id, 'any' as dimension, '' as value, at from met
+      union all select identity_id, 'container', container_id::text, at from met where container_id is not null
+      union all select identity_id, 'network', origin_network::text, at from met where origin_network is not null
+      union all select identity_id, 'country', origin_country, at from met where origin_country is not null
+    ) each_met
+    group by 1, 2, 3
+    order by 1, 2, 3
+    on conflict (identity_id, dimension, value) do update set first_at = excluded.first_at
+    where excluded.first_at < identity_seen.first_at`.execute(tx)
+  // Before anything is taken away: imports that know of a meeting forget it.
+  await sql`select nextval('seen_revision')`.execute(tx)
+  await sql`
+    with corrected as materialized (
+      select distinct seen.identity_id, seen.dimension, seen.value
+      from ${touchedActivities(touched)} cross join ${DIMENSIONS}
+      join identity_seen seen on seen.identity_id = a.identity_id and seen.dimension = met.dimension
+        and seen.value = met.value and seen.first_at = a.at
+      where a.superseded_by is not null
+    ), next as materialized (
+      select corrected.*, (
+        select min(a.at) from activity a cross join ${DIMENSIONS}
+        where a.identity_id = corrected.identity_id and met.dimension = corrected.dimension
+          and met.value = corrected.value and ${COUNTS}
+      ) as first_at
+      from corrected
+    ), gone as (
+      delete from identity_seen seen using next
+      where next.first_at is null and seen.identity_id = next.identity_id and seen.dimension = next.dimension
+        and seen.value = next.value
+    )
+    update identity_seen seen set first_at = next.first_at from next
+    where next.first_at is not null and seen.identity_id = next.identity_id and seen.dimension = next.dimension
+      and seen.value = next.value and seen.first_at <> next.first_at`.execute(tx)
+}

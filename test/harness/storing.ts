@@ -1,0 +1,35 @@
+import { v7 as uuid } from 'uuid'
+import { mergeActivities } from '../../db/activities.ts'
+import { ActivityRows, type StagedActivity } from '../../db/activity-rows.ts'
+import type { Connection } from '../../db/connection.ts'
+import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
+import type { Vault } from '../../db/vault.ts'
+import type { ActiveIndicator } from '../../policies/compile.ts'
+import { countTouched } from '../../policies/counting.ts'
+import { MeetingBook } from '../../policies/seen.ts'
+
+export interface Storing {
+  vault: Vault
+  connectorId: string
+  indicators: (tx: Connection) => Promise<readonly ActiveIndicator[]>
+  /** Of one import; each call is an import of its own where there is none. */
+  book?: MeetingBook
+  /** Called between storing and counting. */
+  stored?: () => Promise<void>
+}
+
+/** Stores activities in one chunk, as an import does; returns how many records were stored. */
+export async function storeActivities(
+  session: ImportSession,
+  { vault, connectorId, indicators, book = new MeetingBook(), stored = async () => {} }: Storing,
+  activities: readonly StagedActivity[],
+): Promise<number> {
+  const rows = new ActivityRows(vault, { connectorId, importId: uuid(), textsId: null })
+  for (const activity of activities) rows.add(activity)
+  return session.transaction(async (tx) => {
+    const merged = await mergeActivities(session, tx, rows)
+    await stored()
+    await countTouched(tx, book, await indicators(tx), TOUCHED, { rows, ...merged })
+    return merged.records
+  })
+}
