@@ -13,8 +13,8 @@ export interface Origin {
 export type OriginLookup = (ip: string | undefined) => Origin
 
 const NOWHERE: Origin = { network: null, country: null }
-/** Distinct addresses remembered; the map is emptied when it is full. */
-const CACHE_ENTRIES = 50_000
+/** Distinct addresses remembered, twice: those met since the map was last full, and those of the time before. */
+const CACHE_ENTRIES = 30_000
 
 /** Built-in country database: CC0, from the registries' own data. `OPENIRM_GEOIP_DB` names another in MaxMind's format. */
 const defaultDatabase = (): string =>
@@ -25,17 +25,28 @@ export async function openOriginLookup(
   file = process.env['OPENIRM_GEOIP_DB'] ?? defaultDatabase(),
 ): Promise<OriginLookup> {
   const reader: Reader<Response> = await open(file)
-  const cache = new Map<string, Origin>()
+  let recent = new Map<string, Origin>()
+  let before = new Map<string, Origin>()
+  const remember = (ip: string, origin: Origin): Origin => {
+    if (recent.size >= CACHE_ENTRIES) {
+      before = recent
+      recent = new Map()
+    }
+    recent.set(ip, origin)
+    return origin
+  }
   return (ip) => {
     if (ip === undefined) return NOWHERE
-    const known = cache.get(ip)
+    const known = recent.get(ip)
     if (known) return known
+    const earlier = before.get(ip)
+    if (earlier) return remember(ownText(ip), earlier)
     // Two shapes in use: a flat `country_code`, and MaxMind's own nested record.
     const found = reader.get(ip) as (CountryResponse & { country_code?: string }) | null
-    const origin = { network: networkOf(ip), country: found?.country_code ?? found?.country?.iso_code ?? null }
-    if (cache.size >= CACHE_ENTRIES) cache.clear()
-    cache.set(ownText(ip), origin)
-    return origin
+    return remember(ownText(ip), {
+      network: networkOf(ip),
+      country: found?.country_code ?? found?.country?.iso_code ?? null,
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Activity } from '../domain/signal.ts'
-import { addressOf } from './address.ts'
-import { BinaryRows, COPY_HEADER, COPY_TRAILER, fieldsOf } from './binary.ts'
+import { address4Of, address6Of } from './address.ts'
+import { BinaryRows, COPY_HEADER, COPY_TRAILER, fieldsOf, viewOf } from './binary.ts'
 import type { ShortHash } from './keyed-hash.ts'
 import { orderByKey } from './order.ts'
 import type { SubjectKeys } from './subject-keys.ts'
@@ -58,7 +58,7 @@ const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
 const INT32_MAX = 2 ** 31 - 1
 const EVENTS_AT_MOST = 10_000
 const FIRST_ROWS = 8_192
-const PIECE_BYTES = 512 * 1024
+const PIECE_BYTES = 64 * 1024
 
 /** The extension in lower case, null when there is none. */
 export const extensionOf = (object: string): string | null => object.match(EXTENSION)?.[1]?.toLowerCase() ?? null
@@ -67,13 +67,14 @@ const hyphened = (hex: string): string =>
   `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 
 /** A 16-byte key as PostgreSQL writes it. */
-export const uuidText = (bytes: Buffer, at = 0): string => hyphened(bytes.toString('hex', at, at + KEY_BYTES))
+const uuidText = (key: DataView, at = 0): string =>
+  hyphened(Buffer.from(key.buffer, key.byteOffset + at, KEY_BYTES).toString('hex'))
 
 interface KnownEvent {
   verb: string
   outcome: string
   actorKind: string
-  fields: Buffer
+  fields: DataView
 }
 
 /**
@@ -88,7 +89,7 @@ export class ActivityRows {
   instants = new Float64Array(FIRST_ROWS)
   ordinals = new Int32Array(FIRST_ROWS)
   /** 16 bytes each. */
-  keys = Buffer.allocUnsafe(FIRST_ROWS * KEY_BYTES)
+  keys: DataView = new DataView(new ArrayBuffer(FIRST_ROWS * KEY_BYTES))
   /** NaN where there is none. */
   containers = new Float64Array(FIRST_ROWS)
   readonly origins: Origin[] = []
@@ -98,9 +99,9 @@ export class ActivityRows {
   readonly #sourceHash: ShortHash
   readonly #objectHash: ShortHash
   readonly #rows = new BinaryRows()
-  readonly #shared: Buffer
+  readonly #shared: DataView
   readonly #events = new Map<string, KnownEvent[]>()
-  readonly #objectKey = Buffer.alloc(KEY_BYTES)
+  readonly #objectKey = new DataView(new ArrayBuffer(KEY_BYTES))
   #starts = new Uint32Array(FIRST_ROWS)
   #wide = new Uint8Array(FIRST_ROWS)
   #wideRows = 0
@@ -112,7 +113,7 @@ export class ActivityRows {
     this.#shared = fieldsOf((rows) => {
       for (const id of [context.connectorId, context.importId, context.textsId]) {
         if (id === null) rows.none()
-        else rows.raw(Buffer.from(id.replaceAll('-', ''), 'hex'), 0, KEY_BYTES)
+        else rows.raw(viewOf(Buffer.from(id.replaceAll('-', ''), 'hex')), 0, KEY_BYTES)
       }
     })
   }
@@ -222,13 +223,23 @@ export class ActivityRows {
   }
 
   #address(text: string | null | undefined): void {
-    const address = text === null || text === undefined ? null : addressOf(text)
+    if (text === null || text === undefined) {
+      this.#rows.none()
+      return
+    }
+    const plain = address4Of(text)
+    if (plain !== -1) {
+      const slash = text.indexOf('/')
+      this.#rows.address4(plain, slash === -1 ? 32 : Number(text.slice(slash + 1)), slash !== -1)
+      return
+    }
+    const address = address6Of(text)
     if (address === null) this.#rows.none()
     else this.#rows.address(address)
   }
 
   /** The same few events come again and again. */
-  #eventFields({ nativeEvent, verb, outcome, actorKind }: Activity): Buffer {
+  #eventFields({ nativeEvent, verb, outcome, actorKind }: Activity): DataView {
     const named = this.#events.get(nativeEvent)
     for (const event of named ?? [])
       if (event.verb === verb && event.outcome === outcome && event.actorKind === actorKind) return event.fields
@@ -252,9 +263,9 @@ export class ActivityRows {
     this.ordinals = copied(this.ordinals, new Int32Array(size))
     this.#starts = copied(this.#starts, new Uint32Array(size))
     this.#wide = copied(this.#wide, new Uint8Array(size))
-    const keys = Buffer.allocUnsafe(size * KEY_BYTES)
-    this.keys.copy(keys)
-    this.keys = keys
+    const keys = new Uint8Array(size * KEY_BYTES)
+    keys.set(new Uint8Array(this.keys.buffer))
+    this.keys = viewOf(keys)
   }
 
   /** The rows in the order of their key, without those that say what an earlier row of the chunk said. */
@@ -296,19 +307,21 @@ export class ActivityRows {
   }
 
   *#pieces(order: Uint32Array, wide: 0 | 1): Generator<Buffer> {
-    const { bytes, length } = this.#rows
+    const rows = this.#rows
     let piece = Buffer.allocUnsafe(PIECE_BYTES)
+    let view = viewOf(piece)
     let filled = COPY_HEADER.copy(piece)
     for (const row of order) {
       if (this.#wide[row] !== wide) continue
       const from = this.#starts[row] as number
-      const to = row + 1 < this.count ? (this.#starts[row + 1] as number) : length
+      const to = row + 1 < this.count ? (this.#starts[row + 1] as number) : rows.length
       if (filled + to - from > piece.length) {
         yield piece.subarray(0, filled)
         piece = Buffer.allocUnsafe(Math.max(PIECE_BYTES, to - from))
+        view = viewOf(piece)
         filled = 0
       }
-      filled += bytes.copy(piece, filled, from, to)
+      filled = rows.copyTo(view, filled, from, to)
     }
     yield piece.subarray(0, filled)
     yield COPY_TRAILER
@@ -320,11 +333,11 @@ const COMPARED_AT_MOST = 12
 
 /** Rows of one identity and instant: most are alone, and some sources know no more than the day. */
 class Run {
-  readonly #keys: Buffer
+  readonly #keys: DataView
   readonly #rows: number[] = []
   #met: Set<string> | undefined
 
-  constructor(keys: Buffer) {
+  constructor(keys: DataView) {
     this.#keys = keys
   }
 
@@ -334,17 +347,20 @@ class Run {
       const { size } = this.#met
       return this.#met.add(this.#text(row)).size > size
     }
-    const at = row * KEY_BYTES
-    for (const other of this.#rows) {
-      const otherAt = other * KEY_BYTES
-      if (this.#keys.compare(this.#keys, at, at + KEY_BYTES, otherAt, otherAt + KEY_BYTES) === 0) return false
-    }
+    for (const other of this.#rows) if (this.#same(row, other)) return false
     this.#rows.push(row)
     if (this.#rows.length > COMPARED_AT_MOST) this.#met = new Set(this.#rows.map((each) => this.#text(each)))
     return true
   }
 
+  #same(one: number, other: number): boolean {
+    for (let n = 0; n < KEY_BYTES; n += 4) {
+      if (this.#keys.getInt32(one * KEY_BYTES + n) !== this.#keys.getInt32(other * KEY_BYTES + n)) return false
+    }
+    return true
+  }
+
   #text(row: number): string {
-    return this.#keys.toString('latin1', row * KEY_BYTES, (row + 1) * KEY_BYTES)
+    return uuidText(this.#keys, row * KEY_BYTES)
   }
 }

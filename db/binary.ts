@@ -18,24 +18,39 @@ export const COPY_HEADER = Buffer.from('5047434f50590aff0d0a000000000000000000',
 export const COPY_TRAILER = Buffer.from('ffff', 'hex')
 
 const FIRST_BYTES = 64 * 1024
+const FEW_BYTES = 256
 
 /** Rows as COPY reads them, one behind the other. Fields are written in the order of the columns. */
 export class BinaryRows {
-  bytes: Buffer = Buffer.allocUnsafe(FIRST_BYTES)
+  bytes: Buffer
   length = 0
+  /** Of the same memory: by far the fastest way to write a number. */
+  #view: DataView
+
+  constructor(firstBytes = FIRST_BYTES) {
+    this.bytes = Buffer.allocUnsafeSlow(firstBytes)
+    this.#view = viewOf(this.bytes)
+  }
+
+  /** Forgets the rows and keeps the memory. */
+  clear(): void {
+    this.length = 0
+  }
 
   /** Room for so many more bytes. */
   #reserve(size: number): void {
     if (this.length + size <= this.bytes.length) return
-    const grown = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.length + size))
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + size))
     this.bytes.copy(grown, 0, 0, this.length)
     this.bytes = grown
+    this.#view = viewOf(grown)
   }
 
   /** Begins a row of so many fields. */
   row(fields: number): void {
     this.#reserve(2)
-    this.#int2(fields)
+    this.#view.setInt16(this.length, fields)
+    this.length += 2
   }
 
   none(): void {
@@ -53,28 +68,29 @@ export class BinaryRows {
   int8(value: number): void {
     this.#reserve(12)
     this.#int4(8)
-    this.#int8(value)
+    this.#int4(Math.floor(value / TWO_32))
+    this.#int4(value)
   }
 
   /** A whole number of 64 bits in decimal digits. */
   int8Text(digits: string): void {
     this.#reserve(12)
     this.#int4(8)
-    this.bytes.writeBigInt64BE(BigInt(digits), this.length)
+    this.#view.setBigInt64(this.length, BigInt(digits))
     this.length += 8
   }
 
   float8(value: number): void {
     this.#reserve(12)
     this.#int4(8)
-    this.bytes.writeDoubleBE(value, this.length)
+    this.#view.setFloat64(this.length, value)
     this.length += 8
   }
 
   bool(value: boolean): void {
     this.#reserve(5)
     this.#int4(1)
-    this.bytes[this.length++] = value ? 1 : 0
+    this.#byte(value ? 1 : 0)
   }
 
   instant(ms: number): void {
@@ -82,24 +98,22 @@ export class BinaryRows {
   }
 
   /** Bytes as they are: a uuid, or a 64-bit number that no JavaScript number holds. */
-  raw(source: Buffer, from: number, length: number): void {
+  raw(source: DataView, from: number, length: number): void {
     this.#reserve(4 + length)
     this.#int4(length)
-    source.copy(this.bytes, this.length, from, from + length)
-    this.length += length
+    this.length = copyBytes(source, from, length, this.#view, this.length)
   }
 
   /** Fields that were written before. */
-  fields(written: Buffer): void {
-    this.#reserve(written.length)
-    written.copy(this.bytes, this.length)
-    this.length += written.length
+  fields(written: DataView): void {
+    this.#reserve(written.byteLength)
+    this.length = copyBytes(written, 0, written.byteLength, this.#view, this.length)
   }
 
   text(value: string): void {
     this.#reserve(4 + value.length * 3)
     // A NUL cannot be stored in PostgreSQL text: it is left out.
-    const length = this.bytes.write(value.includes('\0') ? value.replaceAll('\0', '') : value, this.length + 4, 'utf8')
+    const length = this.bytes.write(value.includes('\0') ? value.replaceAll('\0', '') : value, this.length + 4)
     this.#int4(length)
     this.length += length
   }
@@ -114,38 +128,54 @@ export class BinaryRows {
     this.#int4(values.length)
     this.#int4(1)
     for (const value of values) this.text(value)
-    this.bytes.writeInt32BE(this.length - start - 4, start)
+    this.#view.setInt32(start, this.length - start - 4)
   }
 
   address({ bytes, bits, isNetwork }: Address): void {
     this.#reserve(8 + bytes.length)
-    this.#int4(4 + bytes.length)
-    this.bytes[this.length++] = bytes.length === 4 ? FAMILY.v4 : FAMILY.v6
-    this.bytes[this.length++] = bits
-    this.bytes[this.length++] = isNetwork ? 1 : 0
-    this.bytes[this.length++] = bytes.length
-    for (const byte of bytes) this.bytes[this.length++] = byte
+    this.#addressHead(bytes.length, bits, isNetwork)
+    for (const byte of bytes) this.#byte(byte)
   }
 
-  #int2(value: number): void {
-    this.bytes[this.length++] = value >>> 8
-    this.bytes[this.length++] = value
+  /** An IPv4 address or network as one number. */
+  address4(address: number, bits: number, isNetwork: boolean): void {
+    this.#reserve(12)
+    this.#addressHead(4, bits, isNetwork)
+    this.#int4(address)
+  }
+
+  /** The rows from one place to another, into memory at `at`; returns where they end. */
+  copyTo(into: DataView, at: number, from: number, to: number): number {
+    return copyBytes(this.#view, from, to - from, into, at)
+  }
+
+  #addressHead(bytes: number, bits: number, isNetwork: boolean): void {
+    this.#int4(4 + bytes)
+    this.#byte(bytes === 4 ? FAMILY.v4 : FAMILY.v6)
+    this.#byte(bits)
+    this.#byte(isNetwork ? 1 : 0)
+    this.#byte(bytes)
+  }
+
+  #byte(value: number): void {
+    this.#view.setUint8(this.length, value)
+    this.length += 1
   }
 
   #int4(value: number): void {
-    const { bytes } = this
-    let at = this.length
-    bytes[at++] = value >>> 24
-    bytes[at++] = value >>> 16
-    bytes[at++] = value >>> 8
-    bytes[at++] = value
-    this.length = at
+    this.#view.setInt32(this.length, value)
+    this.length += 4
   }
+}
 
-  #int8(value: number): void {
-    this.#int4(Math.floor(value / TWO_32))
-    this.#int4(value >>> 0)
-  }
+export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** Copies some bytes, by fours; a call into the runtime would cost more than they do. Returns where they end. */
+function copyBytes(source: DataView, from: number, length: number, into: DataView, at: number): number {
+  const whole = length & ~3
+  for (let n = 0; n < whole; n += 4) into.setInt32(at + n, source.getInt32(from + n))
+  for (let n = whole; n < length; n += 1) into.setUint8(at + n, source.getUint8(from + n))
+  return at + length
 }
 
 /** An address or a network as `inet` and `cidr` are sent. */
@@ -158,32 +188,34 @@ export interface Address {
 }
 
 /** Writes fields once, for rows that share them. */
-export function fieldsOf(write: (rows: BinaryRows) => void): Buffer {
-  const rows = new BinaryRows()
+export function fieldsOf(write: (rows: BinaryRows) => void): DataView {
+  const rows = new BinaryRows(FEW_BYTES)
   write(rows)
-  return Buffer.from(rows.bytes.subarray(0, rows.length))
+  return viewOf(Uint8Array.from(rows.bytes.subarray(0, rows.length)))
 }
 
 const ARRAY_HEADER = 20
 
 /** An array parameter; `put` writes the element's bytes at a place. */
-function arrayOf(oid: number, count: number, size: number, put: (into: Buffer, at: number, n: number) => void): Buffer {
-  const into = Buffer.allocUnsafe(ARRAY_HEADER + count * (4 + size))
-  into.writeInt32BE(1, 0)
-  into.writeInt32BE(0, 4)
-  into.writeInt32BE(oid, 8)
-  into.writeInt32BE(count, 12)
-  into.writeInt32BE(1, 16)
+function arrayOf(
+  oid: number,
+  count: number,
+  size: number,
+  put: (into: DataView, at: number, n: number) => void,
+): Buffer {
+  const bytes = Buffer.allocUnsafe(ARRAY_HEADER + count * (4 + size))
+  const into = viewOf(bytes)
+  for (const [n, word] of [1, 0, oid, count, 1].entries()) into.setInt32(4 * n, word)
   for (let n = 0, at = ARRAY_HEADER; n < count; n += 1, at += 4 + size) {
-    into.writeInt32BE(size, at)
+    into.setInt32(at, size)
     put(into, at + 4, n)
   }
-  return into
+  return bytes
 }
 
-function putInt8(into: Buffer, at: number, value: number): void {
-  into.writeInt32BE(Math.floor(value / TWO_32), at)
-  into.writeUInt32BE(value >>> 0, at + 4)
+function putInt8(into: DataView, at: number, value: number): void {
+  into.setInt32(at, Math.floor(value / TWO_32))
+  into.setInt32(at + 4, value)
 }
 
 /** `bigint[]`, of whole numbers up to 2^53. */
@@ -196,11 +228,11 @@ export const instants = (count: number, of: (n: number) => number): Buffer =>
 
 /** `date[]`, of days since 1970-01-01. */
 export const days = (count: number, of: (n: number) => number): Buffer =>
-  arrayOf(1082, count, 4, (into, at, n) => into.writeInt32BE(of(n) - EPOCH_DAY, at))
+  arrayOf(1082, count, 4, (into, at, n) => into.setInt32(at, of(n) - EPOCH_DAY))
 
 /** `uuid[]`, of 16 bytes each; `of` is where an element begins in `source`. */
-export const uuids = (count: number, source: Buffer, of: (n: number) => number): Buffer =>
-  arrayOf(2950, count, 16, (into, at, n) => source.copy(into, at, of(n), of(n) + 16))
+export const uuids = (count: number, source: DataView, of: (n: number) => number): Buffer =>
+  arrayOf(2950, count, 16, (into, at, n) => copyBytes(source, of(n), 16, into, at))
 
 /** `text[]`, of texts without NUL. */
 export function texts(count: number, of: (n: number) => string): Buffer {

@@ -58,26 +58,31 @@ export class ShortHash {
   }
 
   /** Writes the 16 bytes of a text, or of a text within another (an object in its container), to a place. */
-  put(into: Buffer, at: number, text: string, within?: string): void {
-    if (text.length > MAX_TEXT_UNITS || (within !== undefined && within.length > MAX_TEXT_UNITS)) {
-      const long = createHash('sha256').update(this.#start)
-      if (within !== undefined) long.update(within).update(Buffer.from([SEPARATOR]))
-      long.update(text).digest().copy(into, at, 0, SHORT_BYTES)
-      return
-    }
-    let length = this.#start.length
-    if (within !== undefined) {
-      length += this.#input.write(within, length, 'utf8')
-      this.#input[length++] = SEPARATOR
-    }
-    length += this.#input.write(text, length, 'utf8')
-    into.write(hash('sha256', this.#input.subarray(0, length), 'binary'), at, SHORT_BYTES, 'latin1')
+  put(into: DataView, at: number, text: string, within?: string): void {
+    const digest = this.#digest(text, within)
+    for (let n = 0; n < SHORT_BYTES; n += 1) into.setUint8(at + n, digest.charCodeAt(n))
   }
 
   /** The bytes of a text. */
-  of(text: string): Buffer {
-    const bytes = Buffer.alloc(SHORT_BYTES)
+  of(text: string): DataView {
+    const bytes = new DataView(new ArrayBuffer(SHORT_BYTES))
     this.put(bytes, 0, text)
     return bytes
+  }
+
+  /** The whole digest, a character for each byte. */
+  #digest(text: string, within?: string): string {
+    if (text.length > MAX_TEXT_UNITS || (within !== undefined && within.length > MAX_TEXT_UNITS)) {
+      const long = createHash('sha256').update(this.#start)
+      if (within !== undefined) long.update(within).update(Buffer.from([SEPARATOR]))
+      return long.update(text).digest('binary')
+    }
+    let length = this.#start.length
+    if (within !== undefined) {
+      length += this.#input.write(within, length)
+      this.#input[length++] = SEPARATOR
+    }
+    length += this.#input.write(text, length)
+    return hash('sha256', this.#input.subarray(0, length), 'binary')
   }
 }

@@ -3,6 +3,7 @@ import type { ActivityRows } from '../db/activity-rows.ts'
 import { bigints, instants, texts } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
 import { COUNTS, lockTouched, OUTSIDERS, touchedActivities } from './compile.ts'
+import { MeetingTable } from './meeting-table.ts'
 
 /** The value of a dimension in `activity a`, as `identity_seen` keeps it. */
 export const SEEN_VALUE = {
@@ -14,9 +15,7 @@ export const SEEN_VALUE = {
 const DIMENSIONS = sql`lateral (values ('any', ''), ('container', a.container_id::text), ('network', a.origin_network::text),
                                           ('country', a.origin_country)) as met (dimension, value)`
 
-/** What first meetings were noted by, so that most chunks of a log, in which nobody meets anything new, note nothing. */
-const MEETINGS_AT_MOST = 300_000
-const VALUES_AT_MOST = 2 ** 21
+const VALUES_AT_MOST = 2 ** 20
 const ANY = 0
 
 interface Meeting {
@@ -26,12 +25,13 @@ interface Meeting {
 }
 
 /**
- * The first meetings that one import has noted. They hold until somebody's correction takes a first meeting away, which
+ * The first meetings that one import has noted, so that most chunks of a log, in which nobody meets anything new, note
+ * nothing. They hold until somebody's correction takes a first meeting away, which
  * `seen_revision` tells: see `noteMeetings`.
  */
 export class MeetingBook {
-  /** Identity and value, as one number → the earliest instant noted. */
-  readonly #noted = new Map<number, number>()
+  /** Identity and number of a value → the earliest instant noted. */
+  readonly #noted = new MeetingTable()
   readonly #texts = new Map<string, number>()
   readonly #containers = new Map<number, number>()
   #revision = -1
@@ -47,7 +47,6 @@ export class MeetingBook {
   take(rows: ActivityRows, order: Uint32Array): Meeting[] {
     const fresh: Meeting[] = []
     const outsiders: ReadonlySet<string> = new Set(OUTSIDERS)
-    if (this.#noted.size > MEETINGS_AT_MOST) this.#noted.clear()
     if (this.#texts.size + this.#containers.size > VALUES_AT_MOST) this.#forgetValues()
     for (const row of order) {
       if (outsiders.has(rows.actorKinds[row] as string)) continue
@@ -73,12 +72,7 @@ export class MeetingBook {
   }
 
   #isFirst(rows: ActivityRows, row: number, value: number): boolean {
-    const meeting = (rows.identities[row] as number) * 2 * VALUES_AT_MOST + value
-    const at = rows.instants[row] as number
-    const noted = this.#noted.get(meeting)
-    if (noted !== undefined && noted <= at) return false
-    this.#noted.set(meeting, at)
-    return true
+    return this.#noted.lower(rows.identities[row] as number, value, rows.instants[row] as number)
   }
 
   #forgetValues(): void {

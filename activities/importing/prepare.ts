@@ -52,6 +52,7 @@ export function mapOrReject(map: () => Mapped): Mapped {
 }
 
 const DAY_MS = 86_400_000
+const NO_SUBJECT = {}
 
 /**
  * A chunk while it is read: every part is mapped, its accounts and containers are resolved set-based, and it goes into
@@ -118,30 +119,40 @@ export class ChunkInMaking {
   }
 
   async #stage(mapped: readonly { activity: Activity; ordinal: number }[], source: number): Promise<void> {
-    if (mapped.length === 0) return
     const { containers, origin, hashSubject } = this.#context
-    await this.#resolve(mapped.map(({ activity }) => activity))
-    for (const { activity, ordinal } of mapped) {
+    const owners = await this.#resolve(mapped)
+    for (let n = 0; n < mapped.length; n += 1) {
+      const { activity, ordinal } = mapped[n] as { activity: Activity; ordinal: number }
+      const { container, subject } = activity
       this.#days.add(Math.floor(activity.at.getTime() / DAY_MS))
       this.#rows.add({
         activity,
         ordinal,
-        identityId: this.#idOf(activity.actor),
+        identityId: owners[n] as number,
         sourceIndex: source,
-        containerId: activity.container === undefined ? null : (containers.get(activity.container) ?? null),
+        containerId: container === undefined ? null : (containers.get(container) ?? null),
         origin: origin(activity.originIp),
-        ...(activity.subject === undefined ? {} : { subject: hashSubject(activity.subject) }),
+        ...(subject === undefined ? NO_SUBJECT : { subject: hashSubject(subject) }),
       })
     }
   }
 
-  async #resolve(activities: readonly Activity[]): Promise<void> {
-    const { db, vault, connectorId, containers } = this.#context
-    await this.#resolveAccounts(activities.map(({ actor }) => actor))
+  /** Identity ids of the activities, in their order; their containers are known when this returns. */
+  async #resolve(mapped: readonly { activity: Activity }[]): Promise<number[]> {
+    const { db, vault, connectorId, containers, accounts } = this.#context
+    const owners: (number | undefined)[] = []
+    const unknown: Identifier[] = []
     const names = new Set<string>()
-    for (const { container } of activities)
+    for (const { activity } of mapped) {
+      const { actor, container } = activity
+      const id = accounts.get(actor)
+      owners.push(id)
+      if (id === undefined) unknown.push(actor)
       if (container !== undefined && !containers.has(container)) names.add(container)
-    await resolveContainers(db, vault, connectorId, names, containers)
+    }
+    if (names.size > 0) await resolveContainers(db, vault, connectorId, names, containers)
+    if (unknown.length > 0) await this.#resolveAccounts(unknown)
+    return owners.map((id, n) => id ?? this.#idOf((mapped[n] as { activity: Activity }).activity.actor))
   }
 
   async #resolveAccounts(identifiers: readonly Identifier[]): Promise<void> {

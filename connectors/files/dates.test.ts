@@ -27,3 +27,22 @@ test('seconds and milliseconds since 1970', () => {
   expect(read('1763629391123', 'unix_milliseconds')).toBe('2025-11-20T09:03:11.123Z')
   for (const wrong of ['2025-11-20', '1e9', '', '1763629391123']) expect(read(wrong, 'unix_seconds'), wrong).toBeNull()
 })
+
+test('what most logs write is read as any other ISO date', () => {
+  // The same instant, written so that it is not what most logs write.
+  const oddly = (text: string) => read(text.replace('Z', '+00:00'))
+  for (const text of [
+    '2026-04-23T15:18:02Z',
+    '2026-04-23 15:18:02.467Z',
+    '2026-02-29T15:18:02Z',
+    '2026-04-23T24:18:02Z',
+    '2026-13-23T15:18:02Z',
+    '2026-00-23T15:18:02Z',
+    '1899-12-31T15:18:02Z',
+    '20a6-04-23T15:18:02Z',
+    '2026-04-23T15:18:02.4x7Z',
+    '2026-04-23T15:18:0 Z',
+  ])
+    expect(read(text), text).toBe(oddly(text))
+  expect(read('2026-04-23T15:18:02.467Z')).toBe('2026-04-23T15:18:02.467Z')
+})

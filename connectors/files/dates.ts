@@ -57,6 +57,40 @@ interface Parts {
   offset: string | undefined
 }
 
+const DIGIT_0 = 0x30
+
+/** The digits from a place on as a number; NaN where one of them is none. */
+function digits(text: string, from: number, count: number): number {
+  let value = 0
+  for (let at = from; at < from + count; at += 1) {
+    const digit = text.charCodeAt(at) - DIGIT_0
+    if (!(digit >= 0 && digit <= 9)) return Number.NaN
+    value = value * 10 + digit
+  }
+  return value
+}
+
+/** `2026-03-02T00:00:00Z` with or without three digits of milliseconds, which most logs write; null for anything else. */
+function plainIso(text: string): Parts | null {
+  const { length } = text
+  if ((length !== 20 && length !== 24) || text[length - 1] !== 'Z' || (text[10] !== 'T' && text[10] !== ' '))
+    return null
+  if (text[4] !== '-' || text[7] !== '-' || text[13] !== ':' || text[16] !== ':') return null
+  if (length === 24 && text[19] !== '.') return null
+  const parts = {
+    y: digits(text, 0, 4),
+    m: digits(text, 5, 2),
+    d: digits(text, 8, 2),
+    hour: digits(text, 11, 2),
+    minute: digits(text, 14, 2),
+    second: digits(text, 17, 2),
+    ms: length === 24 ? digits(text, 20, 3) : 0,
+    offset: 'Z',
+  }
+  const { y, m, d, hour, minute, second, ms } = parts
+  return Number.isNaN(y + m + d + hour + minute + second + ms) ? null : parts
+}
+
 /** Null when the text is no date in the format, names a day that does not exist, or a year outside 1900–2200. */
 export function parseDate(text: string, format: DateFormat, assumedZone: string): ParsedDate | null {
   if (isCounted(format)) return counted(text.trim(), UNIX_MS[format])
@@ -85,6 +119,8 @@ function counted(text: string, unitMs: number): ParsedDate | null {
 }
 
 function isoParts(text: string): Parts | null {
+  const plain = plainIso(text)
+  if (plain) return plain
   const found = ISO.exec(text)
   if (!found) return null
   const [, y, m, d, hour, minute, second, fraction, offset] = found

@@ -83,27 +83,32 @@ class Lines {
   }
 
   #take(text: string, found: Found[]): void {
-    if (!this.#skipping && /\S/.test(text)) found.push(recordOf(this.#line, text))
+    if (!this.#skipping && isNotBlank(text)) found.push(recordOf(this.#line, text))
   }
 }
 
+/** Most lines begin with a brace. */
+const isNotBlank = (text: string): boolean => text.charCodeAt(0) > SPACE || /\S/.test(text)
+const SPACE = 0x20
+
 function recordOf(line: number, text: string): Found {
-  const unreadable = (rejected: Omit<Rejected, 'type'>): Found => ({
-    line,
-    record: text.slice(0, KEPT_CHARACTERS),
-    unreadable: { type: 'rejected', ...rejected },
-  })
-  if (text.length > MAX_ROW_CHARACTERS) return unreadable({ code: 'row_too_long' })
-  if (text.includes('\ufffd')) return unreadable({ code: 'encoding_invalid' })
+  if (text.length > MAX_ROW_CHARACTERS) return unreadable(line, text, { code: 'row_too_long' })
+  if (text.includes('\ufffd')) return unreadable(line, text, { code: 'encoding_invalid' })
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
-    return unreadable({ code: 'json_invalid', expected: 'one JSON object' })
+    return unreadable(line, text, NO_OBJECT)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return unreadable({ code: 'json_invalid', expected: 'one JSON object' })
-  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return unreadable(line, text, NO_OBJECT)
   const fault = checkJson(text, value)
-  return fault ? unreadable(fault) : { line, record: value as JsonRecord }
+  return fault ? unreadable(line, text, fault) : { line, record: value as JsonRecord, json: text }
 }
+
+const NO_OBJECT = { code: 'json_invalid', expected: 'one JSON object' } as const
+
+const unreadable = (line: number, text: string, rejected: Omit<Rejected, 'type'>): Found => ({
+  line,
+  record: text.slice(0, KEPT_CHARACTERS),
+  unreadable: { type: 'rejected', ...rejected },
+})

@@ -176,7 +176,7 @@ class Objects {
     this.#damaged = false
     const fault = text.includes('\ufffd') ? ({ code: 'encoding_invalid' } as const) : checkJson(text, value)
     if (fault) this.#bad(found, text, fault)
-    else found.push({ line: ++this.#count, record: value as JsonRecord })
+    else found.push({ line: ++this.#count, record: value as JsonRecord, json: text })
     this.#damaged = false
     return after
   }

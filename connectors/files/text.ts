@@ -6,8 +6,11 @@ export type Encoding = (typeof ENCODINGS)[number]
 
 /** Bytes looked at to tell the encoding; a file that turns out otherwise later has its bad rows rejected. */
 const PROBE_BYTES = 256 * 1024
-/** Smaller pieces are put together, larger ones parted: every piece costs a look at the row that the last one left unfinished. */
-const PIECE_BYTES = 256 * 1024
+/**
+ * Smaller pieces are put together, larger ones parted: every piece costs a look at the row that the last one left
+ * unfinished, and what larger ones become no longer dies young.
+ */
+const PIECE_BYTES = 32 * 1024
 
 /**
  * The text of a file, piece by piece: gzip is opened, a byte-order mark obeyed and removed. Without a mark `auto` takes

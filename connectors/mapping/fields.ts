@@ -17,6 +17,8 @@ export function columnReader(name: string | undefined): FieldReader {
 export function pathReader(path: string | undefined): FieldReader {
   if (path === undefined) return NONE
   const names = path.split('.')
+  // Without dots, and not what every object has: the common case needs no questions.
+  if (names.length === 1 && !(path in {})) return (record) => textOf(record[path])
   return (record) => {
     let value: unknown = Object.hasOwn(record, path) ? record[path] : undefined
     if (value === undefined && names.length > 1) {
@@ -26,10 +28,11 @@ export function pathReader(path: string | undefined): FieldReader {
         value = (value as Record<string, unknown>)[name]
       }
     }
-    return typeof value === 'string'
-      ? value.trim()
-      : typeof value === 'number' || typeof value === 'boolean'
-        ? String(value)
-        : ''
+    return textOf(value)
   }
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value.trim()
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
 }

@@ -64,7 +64,12 @@ const SAYS_IT_LOOKED: Record<string, readonly string[]> = {
   seen_key: ['seen_at'],
 }
 /** Numbers of sequences: a try that failed leaves gaps. */
-const NUMBERED: Record<string, string> = { identity: 'identity', person: 'person', container: 'container' }
+const NUMBERED: Record<string, string> = {
+  identity: 'identity',
+  person: 'person',
+  container: 'container',
+  evaluation_notice: 'notice',
+}
 const NUMBER_COLUMNS: Record<string, string> = {
   identity_id: 'identity',
   person_id: 'person',
@@ -122,6 +127,8 @@ export function comparable(state: State): State {
       const kind = column === 'id' ? NUMBERED[table] : NUMBER_COLUMNS[column]
       if (kind && typeof value === 'number') row[column] = numbered(kind, value)
     }
+    // Their order says nothing, and their numbers are those of other tables.
+    if (table === 'evaluation_notice') row['identity_ids'] = (row['identity_ids'] as number[]).length
     if (table === 'identity_seen' && row['dimension'] === 'container')
       row['value'] = numbered('container', row['value'])
     return row
@@ -135,13 +142,15 @@ export function comparable(state: State): State {
   for (const [table, rows] of Object.entries(masked)) {
     const keyed = rows.map((row) => ({ text: JSON.stringify(row), blind: JSON.stringify(row).replaceAll(IDS, '<>') }))
     keyed.sort((a, b) => order(a.blind, b.blind) || order(a.text, b.text))
-    sorted[table] = keyed.map(({ text }) => JSON.parse(text.replaceAll(IDS, name)) as Row)
+    // Sorted once more by their names: of rows that differ in nothing else the random ids decide the order.
+    const texts = keyed.map(({ text }) => text.replaceAll(IDS, name)).sort(order)
+    sorted[table] = texts.map((text) => JSON.parse(text) as Row)
   }
   return sorted
 }
 
 const numbered = (kind: string, value: unknown): string => `${kind}#${String(value).padStart(12, '0')}`
-const IDS = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?:identity|person|container)#\d+/g
+const IDS = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?:identity|person|container|notice)#\d+/g
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 const blurred = (document: unknown): unknown =>
