@@ -53,6 +53,8 @@ export function mapOrReject(map: () => Mapped): Mapped {
 
 const DAY_MS = 86_400_000
 const NO_SUBJECT = {}
+/** Activities of accounts that are met for the first time. */
+const LOOKED_UP_AT_ONCE = 2_000
 
 /**
  * A chunk while it is read: every part is mapped, its accounts and containers are resolved set-based, and it goes into
@@ -64,6 +66,7 @@ export class ChunkInMaking {
   readonly #texts = new TextsPacker()
   readonly #rows: ActivityRows
   readonly #days = new Set<number>()
+  #waiting: { activity: Activity; ordinal: number; source: number }[] = []
   readonly #facts: { fact: Fact; line: number }[] = []
   readonly #quarantined: QuarantinedDraft[] = []
   #activities = 0
@@ -118,41 +121,45 @@ export class ChunkInMaking {
     return this.#texts.add({ container, object, userAgent, raw }, raw === source.record ? source.json : undefined)
   }
 
+  /** Rows of activities whose account and container are known; the others wait for a look-up of many at once. */
   async #stage(mapped: readonly { activity: Activity; ordinal: number }[], source: number): Promise<void> {
-    const { containers, origin, hashSubject } = this.#context
-    const owners = await this.#resolve(mapped)
-    for (let n = 0; n < mapped.length; n += 1) {
-      const { activity, ordinal } = mapped[n] as { activity: Activity; ordinal: number }
-      const { container, subject } = activity
-      this.#days.add(Math.floor(activity.at.getTime() / DAY_MS))
-      this.#rows.add({
-        activity,
-        ordinal,
-        identityId: owners[n] as number,
-        sourceIndex: source,
-        containerId: container === undefined ? null : (containers.get(container) ?? null),
-        origin: origin(activity.originIp),
-        ...(subject === undefined ? NO_SUBJECT : { subject: hashSubject(subject) }),
-      })
+    const { accounts, containers } = this.#context
+    for (const { activity, ordinal } of mapped) {
+      const identityId = accounts.get(activity.actor)
+      const { container } = activity
+      if (identityId === undefined || (container !== undefined && !containers.has(container)))
+        this.#waiting.push({ activity, ordinal, source })
+      else this.#addRow(activity, ordinal, source, identityId)
     }
+    if (this.#waiting.length >= LOOKED_UP_AT_ONCE) await this.#resolveWaiting()
   }
 
-  /** Identity ids of the activities, in their order; their containers are known when this returns. */
-  async #resolve(mapped: readonly { activity: Activity }[]): Promise<number[]> {
-    const { db, vault, connectorId, containers, accounts } = this.#context
-    const owners: (number | undefined)[] = []
-    const unknown: Identifier[] = []
+  #addRow(activity: Activity, ordinal: number, sourceIndex: number, identityId: number): void {
+    const { containers, origin, hashSubject } = this.#context
+    const { container, subject } = activity
+    this.#days.add(Math.floor(activity.at.getTime() / DAY_MS))
+    this.#rows.add({
+      activity,
+      ordinal,
+      identityId,
+      sourceIndex,
+      containerId: container === undefined ? null : (containers.get(container) ?? null),
+      origin: origin(activity.originIp),
+      ...(subject === undefined ? NO_SUBJECT : { subject: hashSubject(subject) }),
+    })
+  }
+
+  async #resolveWaiting(): Promise<void> {
+    const { db, vault, connectorId, containers } = this.#context
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    this.#waiting = []
     const names = new Set<string>()
-    for (const { activity } of mapped) {
-      const { actor, container } = activity
-      const id = accounts.get(actor)
-      owners.push(id)
-      if (id === undefined) unknown.push(actor)
-      if (container !== undefined && !containers.has(container)) names.add(container)
-    }
-    if (names.size > 0) await resolveContainers(db, vault, connectorId, names, containers)
-    if (unknown.length > 0) await this.#resolveAccounts(unknown)
-    return owners.map((id, n) => id ?? this.#idOf((mapped[n] as { activity: Activity }).activity.actor))
+    for (const { activity } of waiting) if (activity.container !== undefined) names.add(activity.container)
+    await resolveContainers(db, vault, connectorId, names, containers)
+    await this.#resolveAccounts(waiting.map(({ activity }) => activity.actor))
+    for (const { activity, ordinal, source } of waiting)
+      this.#addRow(activity, ordinal, source, this.#idOf(activity.actor))
   }
 
   async #resolveAccounts(identifiers: readonly Identifier[]): Promise<void> {
@@ -172,6 +179,7 @@ export class ChunkInMaking {
   async close({ type: _, ...end }: ChunkEnd): Promise<PreparedChunk> {
     const accountsOfFacts = this.#facts.flatMap(({ fact }) => [fact.person, ...(fact.aliases ?? [])])
     await this.#resolveAccounts(accountsOfFacts)
+    await this.#resolveWaiting()
     const packed = await this.#texts.finish()
     return {
       ...end,
