@@ -33,6 +33,8 @@ export class RowScanner {
   readonly #separator: number
   readonly #sink: RowSink
   #text = ''
+  /** Pieces that were not looked at yet. */
+  #more = ''
   #at = 0
   #line = 1
   #ended = false
@@ -46,13 +48,23 @@ export class RowScanner {
   }
 
   push(piece: string): void {
-    this.#text = this.#at < this.#text.length ? this.#text.slice(this.#at) + piece : piece
-    this.#at = 0
+    // A row that goes on over many pieces is looked at when it has doubled, not once per piece.
+    const unfinished = this.#skipping ? 0 : this.#text.length - this.#at
+    this.#more += piece
+    if (this.#more.length < unfinished) return
+    this.#take()
     this.#scan()
+  }
+
+  #take(): void {
+    this.#text = this.#at < this.#text.length ? this.#text.slice(this.#at) + this.#more : this.#more
+    this.#more = ''
+    this.#at = 0
   }
 
   /** Delivers what a last line without a line end holds. */
   end(): void {
+    this.#take()
     this.#ended = true
     this.#scan()
   }
