@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import type { Logger } from 'pino'
 import type { ApiOptions } from '../../api/deps.ts'
 import { createApi } from '../../api/server.ts'
 import { createStaff, createToken, type Role } from '../../db/staff.ts'
@@ -24,9 +25,9 @@ export interface Api extends AsyncDisposable {
 }
 
 /** The API over real HTTP, its answers held against the contract, with a database and workers of its own. */
-export async function api(options: ApiOptions & { workers?: boolean } = {}): Promise<Api> {
-  const { workers = false, ...rest } = options
-  const w = await world(workers ? {} : { queues: [] })
+export async function api(options: ApiOptions & { workers?: boolean; log?: Logger } = {}): Promise<Api> {
+  const { workers = false, log, ...rest } = options
+  const w = await world({ ...(workers ? {} : { queues: [] }), ...(log ? { log } : {}) })
   const server = createApi(w.deps, {
     validateResponses: true,
     ratePerMinute: 100_000,

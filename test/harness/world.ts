@@ -6,7 +6,7 @@ import { Client, Connection } from '@temporalio/client'
 import type { Duration } from '@temporalio/common'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, NativeConnection, Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { v7 as uuid } from 'uuid'
 import type { Deps } from '../../activities/deps.ts'
 import { EncryptingCodec } from '../../activities/payload-codec.ts'
@@ -42,13 +42,15 @@ export interface WorldOptions {
   queues?: readonly Queue[]
   /** Another Temporal server than the run's. */
   temporalAddress?: string
+  /** Where it logs, otherwise as OPENIRM_LOG_LEVEL says. */
+  log?: Logger
 }
 
 /** A database, a namespace and workers of the test's own, over the run's real servers. */
 export async function world(options: WorldOptions = {}): Promise<World> {
   const t = await testDatabase(ringOfWorld())
   const server = await ownNamespace(options.temporalAddress ?? (process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string))
-  return over(t, server, options.queues)
+  return over(t, server, options)
 }
 
 export interface WaitingWorld extends World {
@@ -114,7 +116,7 @@ async function ownNamespace(address: string): Promise<Server> {
   }
 }
 
-async function over(t: TestDatabase, server: Server, queues?: readonly Queue[]): Promise<World> {
+async function over(t: TestDatabase, server: Server, { queues, log }: WorldOptions = {}): Promise<World> {
   const { connection, native, namespace } = server
   const client = new Client({ connection, namespace, dataConverter: { payloadCodecs: [new EncryptingCodec(t.ring)] } })
   const folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-spool-'))
@@ -127,7 +129,7 @@ async function over(t: TestDatabase, server: Server, queues?: readonly Queue[]):
     temporal: client,
     origin: await openOriginLookup(),
     access: new AccessBook(),
-    log: pino({ level: process.env['OPENIRM_LOG_LEVEL'] ?? 'silent' }),
+    log: log ?? pino({ level: process.env['OPENIRM_LOG_LEVEL'] ?? 'silent' }),
     publicUrl: 'http://openirm.test',
     version: '0.0.0',
     hostname: 'test',
