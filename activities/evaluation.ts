@@ -24,6 +24,7 @@ import { pinnedIndicators, storedDefinition } from '../policies/load.ts'
 import type { PolicyDefinition } from '../policies/template.ts'
 import type { Deps } from './deps.ts'
 import type { ActivityControls } from './imports.ts'
+import { explainRescoring } from './rescoring.ts'
 
 /** People looked at in one transaction. */
 const PEOPLE_AT_ONCE = 2_000
@@ -228,7 +229,7 @@ async function raise(
     .innerJoin('alert_version', (join) =>
       join.onRef('alert_version.alert_id', '=', 'alert.id').onRef('alert_version.version', '=', 'alert.version'),
     )
-    .select(['alert.id', 'alert_version.receipt_id'])
+    .select(['alert.id', 'alert.score', 'alert_version.receipt_id'])
     .where('alert.policy_id', '=', policy.id)
     .where('alert.person_id', '=', evaluation.personId)
     .where('alert.state', 'in', ['needs_review', 'confirmed'])
@@ -239,7 +240,8 @@ async function raise(
   const { settings } = policy.definition
   const score = scoreOf(insights)
   if (!open && score < settings.raiseAt) return null
-  if (open && sameInsights(await readContributions(tx, open.receipt_id), insights)) return null
+  const before = open ? await readContributions(tx, open.receipt_id) : []
+  if (open && sameInsights(before, insights)) return null
 
   const alertId = open?.id ?? uuid()
   const receiptId = uuid()
@@ -267,6 +269,16 @@ async function raise(
     staffId: null,
     causeKey: `receipt/${receiptId}`,
     set: { score, severity, receiptId },
+    ...(open
+      ? {
+          because: await explainRescoring(tx, {
+            identityIds: evaluation.identityIds,
+            before,
+            after: insights,
+            scores: { before: open.score, after: score },
+          }),
+        }
+      : {}),
     publicUrl: deps.publicUrl,
   })
   return { alertId, created: !open, destinations: changed.destinations }

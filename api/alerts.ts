@@ -77,6 +77,7 @@ export const listAlertVersions = read('listAlertVersions', async ({ db, page, pa
       caseId: row.case_id,
       staffId: row.staff_id,
       commentId: row.comment_id,
+      because: row.because,
       createdAt: iso(row.created_at),
     })),
   }

@@ -22,6 +22,8 @@ export interface AlertChangeInput {
   commentId?: string | null
   /** Equal keys are one change: a repeated one returns the first version. */
   causeKey: string
+  /** Of a version that the platform makes: why. Names nobody. */
+  because?: string
   /** New values; what is absent stays. */
   set?: {
     state?: AlertState
@@ -127,6 +129,7 @@ export async function changeAlert(tx: Connection, input: AlertChangeInput): Prom
       staff_id: input.staffId,
       comment_id: input.commentId ?? null,
       cause_key: input.causeKey,
+      because: input.because ?? null,
       created_at: now,
     })
     .execute()

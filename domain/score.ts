@@ -114,6 +114,9 @@ export interface ReceiptFrame {
 
 export interface Evidence {
   importId: string
+  /** The connector that brought it, and its kind; absent in receipts of before they were noted. */
+  connectorId?: string
+  source?: string
   /** Hash of the file or object body that the records came in; null where the source has none. */
   sha256: string | null
   activities: number

@@ -149,13 +149,18 @@ export async function pinnedIndicators(
   definition: PolicyDefinition,
 ): Promise<Map<string, ScoringIndicator>> {
   const found = new Map<string, ScoringIndicator>()
+  const rows = await db
+    .selectFrom('indicator')
+    .select(['id', 'version', 'definition'])
+    .where(
+      'id',
+      'in',
+      definition.indicators.map(({ id }) => id),
+    )
+    .execute()
+  const versions = new Map(rows.map((row) => [`${row.id}@${row.version}`, row]))
   for (const pin of definition.indicators) {
-    const row = await db
-      .selectFrom('indicator')
-      .select('definition')
-      .where('id', '=', pin.id)
-      .where('version', '=', pin.version)
-      .executeTakeFirst()
+    const row = versions.get(rollupKey({ id: pin.id, version: pin.version }))
     if (!row) {
       throw new AppError('policy_invalid', `there is no version ${pin.version} of indicator ${pin.id}`, {
         field: 'indicators',

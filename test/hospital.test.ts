@@ -1,9 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
 import { expect, test } from 'vitest'
-import { identifierText } from '../db/people.ts'
 import { generateHospital, type HospitalFile } from '../sandbox/organisation/hospital/index.ts'
 import { type Importing, importing } from './harness/importing.ts'
-import { insertConnector, insertPolicy } from './harness/rows.ts'
+import { insertConnector, insertPolicy, personAt } from './harness/rows.ts'
 
 /** Days whose activities the policies look at as of now end today. */
 const until = new Date()
@@ -24,16 +23,7 @@ async function alertsOf(t: Importing, policyId: string) {
     .execute()
 }
 
-async function personOf(t: Importing, address: string): Promise<number> {
-  const key = t.t.vault.lookupKey('identity/address', identifierText({ scheme: 'address', value: address }))
-  const row = await t.t.db
-    .selectFrom('identity')
-    .select('person_id')
-    .where('scheme', '=', 'address')
-    .where('lookup_key', '=', key)
-    .executeTakeFirstOrThrow()
-  return row.person_id
-}
+const personOf = (t: Importing, address: string) => personAt(t.t, address)
 
 async function actsOf(t: Importing, address: string, where: RawBuilder<boolean>): Promise<number> {
   const { rows } = await sql<{ n: number }>`

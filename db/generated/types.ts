@@ -105,6 +105,7 @@ export interface Alert {
 export interface AlertVersion {
   alert_id: string;
   assignee_id: string | null;
+  because: string | null;
   case_id: string | null;
   cause_key: string;
   change: string;

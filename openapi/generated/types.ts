@@ -2251,6 +2251,8 @@ export interface components {
             /** @description Who did it; null is the platform itself. */
             staffId: components["schemas"]["IdOrNull"];
             commentId: components["schemas"]["IdOrNull"];
+            /** @description Of a version that the platform made: why the score moved. */
+            because: string | null;
             createdAt: components["schemas"]["Instant"];
         };
         Contribution: {
@@ -2271,6 +2273,9 @@ export interface components {
             because: string;
             evidence: {
                 importId: components["schemas"]["Id"];
+                connectorId?: components["schemas"]["Id"];
+                /** @description Kind of the connector that brought it. */
+                source?: string;
                 sha256: string | null;
                 activities: number;
                 sourceKeys: string[];

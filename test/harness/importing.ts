@@ -3,11 +3,11 @@ import os from 'node:os'
 import path from 'node:path'
 import { pino } from 'pino'
 import type { Deps } from '../../activities/deps.ts'
-import { evaluatePolicy } from '../../activities/evaluation.ts'
+import { buildRollups, evaluatePolicy } from '../../activities/evaluation.ts'
 import { runImport } from '../../activities/imports.ts'
 import { AccessBook } from '../../connectors/access.ts'
 import { openOriginLookup } from '../../connectors/origin.ts'
-import { closeImport, openFileImport } from '../../db/imports.ts'
+import { closeImport, openFileImport, openPullImport } from '../../db/imports.ts'
 import { Spool } from '../../db/spool.ts'
 import type { ImportBalance } from '../../domain/processes.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
@@ -17,6 +17,10 @@ export interface Importing extends AsyncDisposable {
   deps: Deps
   /** Imports a file to its end, as the activity of `importRun` does. */
   send(connectorId: string, content: string | Uint8Array): Promise<ImportBalance>
+  /** Reads a source that is pulled to its end, as of a moment from now. */
+  pull(connectorId: string): Promise<ImportBalance>
+  /** Fills the rollups of a policy that was made after something had been imported. */
+  build(policyId: string): Promise<number>
   /** Looks at everybody, as of now unless told. */
   evaluate(policyId: string, asOf?: Date): ReturnType<ReturnType<typeof evaluatePolicy>>
 }
@@ -59,6 +63,14 @@ export async function importing(): Promise<Importing> {
       await closeImport(t.db, importId, { state: 'completed' })
       return balance
     },
+    async pull(connectorId) {
+      const nominalAt = new Date(Date.now() + 1_000)
+      const { importId } = await openPullImport(t.db, { connectorId, source: 'request', nominalAt })
+      const balance = await runImport(deps, importId, { signal: AbortSignal.timeout(60_000), heartbeat: () => {} })
+      await closeImport(t.db, importId, { state: 'completed' })
+      return balance
+    },
+    build: (policyId) => buildRollups(deps, policyId, { signal: new AbortController().signal, heartbeat: () => {} }),
     evaluate: (policyId, asOf = new Date()) =>
       evaluatePolicy(deps)({ policyId, asOf: asOf.toISOString(), everybody: true }),
     async [Symbol.asyncDispose]() {

@@ -1,6 +1,7 @@
 import { v7 as uuid } from 'uuid'
 import { connectorKind } from '../../connectors/kinds.ts'
 import { sha256 } from '../../db/hash.ts'
+import { identifierText } from '../../db/people.ts'
 import { insertSealed } from '../../db/vault.ts'
 import { canonicalJson } from '../../domain/canonical.ts'
 import { partSecrets } from '../../domain/form.ts'
@@ -63,4 +64,16 @@ export async function insertPolicy(
       .execute()
   })
   return id
+}
+
+/** Whoever has the account of this address. Throws where nobody has. */
+export async function personAt(t: TestDatabase, address: string): Promise<number> {
+  const key = t.vault.lookupKey('identity/address', identifierText({ scheme: 'address', value: address }))
+  const row = await t.db
+    .selectFrom('identity')
+    .select('person_id')
+    .where('scheme', '=', 'address')
+    .where('lookup_key', '=', key)
+    .executeTakeFirstOrThrow()
+  return row.person_id
 }

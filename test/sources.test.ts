@@ -1,0 +1,271 @@
+import { sql } from 'kysely'
+import { expect, test } from 'vitest'
+import type { Evidence } from '../domain/score.ts'
+import { addDays, dayOf } from '../domain/window.ts'
+import type { Occurrence } from '../sandbox/benches/bench.ts'
+import * as benches from '../sandbox/benches/registry.ts'
+import { VirtualClock } from '../sandbox/clock.ts'
+import { GRAPH_APP, startMicrosoftGraph } from '../sandbox/microsoft-graph.ts'
+import { OFFICE_APP, startOffice365 } from '../sandbox/office-365-activity.ts'
+import { type Importing, importing } from './harness/importing.ts'
+import { insertConnector, insertPolicy, personAt } from './harness/rows.ts'
+
+const DANA = 'dana@conformance.example'
+const LEE = 'lee@conformance.example'
+const HOUR_MS = 3_600_000
+
+/** Some time ago and today: what the sources tell has to fall on one day. */
+function earlier(): Date {
+  const now = Date.now()
+  return new Date(Math.max(now - HOUR_MS, Date.parse(`${dayOf(new Date(now))}T00:00:00Z`)))
+}
+
+/** Sources of files, with the records that it takes until one is a download; the audit log speaks of each workload in turn. */
+const FILES = [
+  [benches.amazonS3, 1],
+  [benches.box, 1],
+  [benches.dropbox, 1],
+  [benches.googleDrive, 1],
+  [benches.office365Activity, 5],
+  [benches.salesforce, 1],
+] as const
+
+async function take(t: Importing, [bench, records]: (typeof FILES)[number], person: string) {
+  await using vendor = await bench.start(new VirtualClock(), { pageEvents: 100 })
+  const at = earlier()
+  const occurrence: Omit<Occurrence, 'marker'> = { person, at, availableAt: at, form: 'plain', behindCursor: false }
+  for (let n = 0; n < records; n += 1) vendor.stage({ ...occurrence, marker: `${bench.kind}-${n}` })
+  const connectorId = await insertConnector(t.t, bench.kind, vendor.settings)
+  expect((await t.pull(connectorId)).stored, bench.kind).toBe(records)
+}
+
+/** When an alert was made stays the same over its versions. */
+const MADE_AT = earlier()
+
+const NAMED = (upn: string) => [
+  { '@odata.type': '#microsoft.graph.security.userEvidence', userAccount: { userPrincipalName: upn } },
+]
+const alert = (id: string, upn: string, more: object = {}) => ({
+  id,
+  status: 'new',
+  severity: 'high',
+  classification: null,
+  serviceSource: 'microsoftDefenderForEndpoint',
+  detectionSource: 'microsoftDefenderForEndpoint',
+  title: 'Alert',
+  category: 'DefenseEvasion',
+  createdDateTime: MADE_AT.toISOString(),
+  lastUpdateDateTime: MADE_AT.toISOString(),
+  evidence: NAMED(upn),
+  ...more,
+})
+const dlpAlert = (id: string, upn: string, more: object = {}) =>
+  alert(id, upn, {
+    serviceSource: 'dataLossPrevention',
+    detectionSource: 'microsoftDataLossPrevention',
+    category: 'Exfiltration',
+    ...more,
+  })
+
+async function graph(t: Importing) {
+  const vendor = await startMicrosoftGraph()
+  const settings = { ...GRAPH_APP, graphUrl: vendor.url, loginUrl: vendor.url }
+  const connectorId = await insertConnector(t.t, 'microsoft-graph-alerts', settings)
+  return {
+    async tell(...alerts: object[]) {
+      for (const each of alerts) vendor.add(each)
+      await t.pull(connectorId)
+    },
+    [Symbol.asyncDispose]: vendor.close,
+  }
+}
+
+test('a record of every cloud source makes one alert, whose receipt names the sources', {
+  timeout: 240_000,
+}, async () => {
+  await using t = await importing()
+  await using alerts = await graph(t)
+  const policyId = await insertPolicy(t.t, 'data-leaks', 'Leaks', {
+    // As many as there are sources of files: without any one of them it would not be found.
+    indicators: [
+      { id: 's3-bulk-read', tiers: { low: FILES.length, medium: 100, high: 200 } },
+      { id: 'dlp-high-finding' },
+    ],
+    triggers: { indicators: [{ id: 'dlp-high-finding', tier: 'low' }] },
+    raiseAt: 61,
+  })
+  for (const source of FILES) await take(t, source, DANA)
+  for (const source of FILES.slice(1)) await take(t, source, LEE)
+  await alerts.tell(dlpAlert('one', DANA), dlpAlert('another', LEE))
+
+  expect(await t.evaluate(policyId)).toMatchObject({ people: 2, alertsCreated: [expect.any(String)] })
+  const raised = await t.t.db.selectFrom('alert').select(['person_id', 'score']).execute()
+  // 100 × (1 − (1 − 0.6) × (1 − 0.1))
+  expect(raised).toEqual([{ person_id: await personAt(t.t, DANA), score: 64 }])
+  const found = await t.t.db
+    .selectFrom('contribution')
+    .select(['indicator_id', 'value', 'tier', 'evidence'])
+    .orderBy('indicator_id')
+    .execute()
+  const sources = found.map(({ indicator_id, value, tier, evidence }) => [
+    indicator_id,
+    value,
+    tier,
+    (evidence as unknown as Evidence[]).map(({ source }) => source).sort(),
+  ])
+  expect(sources).toEqual([
+    ['dlp-high-finding', 2, 'low', ['microsoft-graph-alerts', 'office-365-activity']],
+    ['s3-bulk-read', FILES.length, 'low', FILES.map(([{ kind }]) => kind)],
+  ])
+  const connectors = await t.t.db.selectFrom('connector').select(['id', 'kind']).execute()
+  for (const { connectorId, source } of found.flatMap(({ evidence }) => evidence as unknown as Evidence[]))
+    expect(connectors).toContainEqual({ id: connectorId, kind: source })
+})
+
+test('an alert follows the finding that raised it, down and up, by versions that say why', {
+  timeout: 120_000,
+}, async () => {
+  await using t = await importing()
+  await using alerts = await graph(t)
+  const policyId = await insertPolicy(t.t, 'data-leaks', 'Leaks')
+  let looks = 0
+  const versions = async () => {
+    looks += 1
+    // As of one instant a policy is evaluated once.
+    await t.evaluate(policyId, new Date(Date.now() + looks * 1_000))
+    return t.t.db
+      .selectFrom('alert_version')
+      .select(['version', 'change', 'score', 'severity', 'because'])
+      .orderBy('version')
+      .execute()
+  }
+  const later = (minutes: number) => ({
+    lastUpdateDateTime: new Date(MADE_AT.getTime() + minutes * 60_000).toISOString(),
+  })
+  await alerts.tell(dlpAlert('one', DANA), dlpAlert('medium', LEE, { severity: 'medium' }))
+  const raised = { version: 1, change: 'created', score: 60, severity: 'medium', because: null }
+  expect(await versions()).toEqual([raised])
+
+  await alerts.tell(dlpAlert('one', DANA, { ...later(10), status: 'resolved', classification: 'falsePositive' }))
+  const fallen = {
+    version: 2,
+    change: 'rescored',
+    score: 0,
+    severity: 'low',
+    because: 'The score fell from 60 to 0: 1 insight ended or shrank; its source closed a finding as harmless.',
+  }
+  expect(await versions()).toEqual([raised, fallen])
+
+  await alerts.tell(dlpAlert('one', DANA, { ...later(20), status: 'inProgress', classification: 'truePositive' }))
+  const risen = { version: 3, change: 'rescored', score: 60, severity: 'medium' }
+  expect(await versions()).toEqual([
+    raised,
+    fallen,
+    { ...risen, because: 'The score rose from 0 to 60: 1 insight joined or grew.' },
+  ])
+  // Nothing new is no version.
+  expect(await versions()).toHaveLength(3)
+})
+
+const people = {
+  boss: 'boss@conformance.example',
+  planned: 'planned@conformance.example',
+  leaver: 'leaver@conformance.example',
+  deleted: 'deleted@conformance.example',
+  other: 'other@conformance.example',
+}
+
+async function tellOfPeople(t: Importing) {
+  const columns = { person: 'Who' }
+  const hr = await insertConnector(t.t, 'hr', {
+    assumedZone: 'UTC',
+    identifierColumn: 'What',
+    scenarios: [
+      { scenario: 'group_member', identifierValue: 'group', columns: { ...columns, group: 'Group' } },
+      { scenario: 'improvement_plan', identifierValue: 'plan', columns: { ...columns, effectiveDate: 'On' } },
+      {
+        scenario: 'resignation',
+        identifierValue: 'leave',
+        columns: { ...columns, resignationDate: 'On', lastWorkingDate: 'Last' },
+      },
+    ],
+  })
+  const today = dayOf(new Date())
+  const rows = [
+    `group,${people.boss},PRIORITY-Users,,`,
+    `group,${people.other},Traders,,`,
+    `plan,${people.planned},,${today},`,
+    `leave,${people.leaver},,${today},${addDays(today, 20)}`,
+  ]
+  expect((await t.send(hr, ['What,Who,Group,On,Last', ...rows].join('\n'))).stored).toBe(rows.length)
+
+  await using vendor = await startOffice365()
+  vendor.subscribeAll()
+  const urls = { apiUrl: vendor.url, loginUrl: vendor.url, contentTypes: ['Audit.AzureActiveDirectory'] }
+  const office = await insertConnector(t.t, 'office-365-activity', { ...OFFICE_APP, ...urls })
+  const record = {
+    Id: 'deleted',
+    CreationTime: earlier().toISOString().slice(0, 19),
+    OrganizationId: OFFICE_APP.tenantId,
+    RecordType: 8,
+    Workload: 'AzureActiveDirectory',
+    Operation: 'Delete user.',
+    UserId: 'admin@conformance.example',
+    ObjectId: people.deleted,
+  }
+  vendor.add('Audit.AzureActiveDirectory', [record], earlier())
+  await t.pull(office)
+}
+
+test('groups, stressors, leaves, deleted accounts and findings each open the windows of their templates alone', {
+  timeout: 240_000,
+}, async () => {
+  await using t = await importing()
+  await using alerts = await graph(t)
+  await tellOfPeople(t)
+  const { boss, planned, leaver, deleted, other } = people
+  const unwanted = { category: 'UnwantedSoftware', severity: 'low' }
+  await alerts.tell(
+    ...Object.entries(people).map(([name, upn]) => dlpAlert(`dlp-${name}`, upn)),
+    ...[boss, other].map((upn) => alert(`evasion-${upn}`, upn)),
+    ...[planned, leaver, deleted].map((upn) => alert(`unwanted-${upn}`, upn, unwanted)),
+    // Whoever an attacker wrote to is not the one who did it.
+    alert('malware', 'victim@conformance.example', { category: 'Malware' }),
+  )
+  const expected: Record<string, string[]> = {
+    'data-leaks': Object.values(people),
+    'data-leaks-priority-users': [boss],
+    'data-leaks-risky-users': [planned],
+    'data-theft-departing-users': [leaver, deleted],
+    // One find of unwanted software is not yet an alert of somebody of whom nothing else is known.
+    'security-policy-violations': [boss, other],
+    'security-policy-violations-departing-users': [leaver, deleted],
+    'security-policy-violations-priority-users': [boss],
+    'security-policy-violations-risky-users': [planned],
+  }
+  const policies = new Map<string, string>()
+  for (const template of Object.keys(expected)) policies.set(template, await insertPolicy(t.t, template, template))
+  // Made after the import: the rollups of what is there already are filled first.
+  for (const policyId of policies.values()) await t.build(policyId)
+  for (const [template, policyId] of policies) {
+    await t.evaluate(policyId)
+    const raised = await sql<{ person_id: number }>`
+      select person_id from alert where policy_id = ${policyId} order by 1`.execute(t.t.db)
+    const ids = await Promise.all((expected[template] ?? []).map((address) => personAt(t.t, address)))
+    expect(
+      raised.rows.map(({ person_id }) => person_id),
+      template,
+    ).toEqual(ids.sort((a, b) => a - b))
+  }
+  const kinds = await sql<{ kind: string; template: string }>`
+    select distinct policy.template, receipt.trigger ->> 'kind' as kind from receipt join policy on policy.id = policy_id
+    where policy.template in ('data-theft-departing-users', 'data-leaks-risky-users', 'data-leaks') order by 1, 2`.execute(
+    t.t.db,
+  )
+  expect(kinds.rows.map(({ template, kind }) => [template, kind])).toEqual([
+    ['data-leaks', 'indicator'],
+    ['data-leaks-risky-users', 'stressor'],
+    ['data-theft-departing-users', 'account_deleted'],
+    ['data-theft-departing-users', 'resignation'],
+  ])
+})
