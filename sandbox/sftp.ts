@@ -38,15 +38,22 @@ interface Staged {
 const DIRECTORY = 0o040755
 const FILE = 0o100644
 
+/** A key pair of its own. One in some hundred that the library makes it cannot read itself: then another one is made. */
+function hostKey() {
+  for (;;) {
+    const key = utils.generateKeyPairSync('ed25519')
+    const parsed = utils.parseKey(key.public)
+    if (!(parsed instanceof Error)) return { key, parsed }
+  }
+}
+
 /**
  * An SFTP server at the socket: real SSH, version 3 of the protocol, reading only. Files are held in memory; folders
  * are what the paths of files say.
  */
 export async function startSftp(options: SftpOptions = {}): Promise<SftpStandIn> {
   const { userName = 'pickup', password, publicKey } = options
-  const key = utils.generateKeyPairSync('ed25519')
-  const parsed = utils.parseKey(key.public)
-  if (parsed instanceof Error) throw parsed
+  const { key, parsed } = hostKey()
   const files = new Map<string, Staged>()
   const denied = new Set<string>()
   const connections = new Set<Connection>()

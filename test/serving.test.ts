@@ -152,7 +152,7 @@ test('API and workers serve, tell their health and stop when asked', { timeout: 
   expect((await fetch(`${url}/v1/me`, { headers: { Authorization: `Bearer ${token}` } })).status).toBe(200)
   const connection = await Connection.connect({ address: temporalAddress })
   const schedules = await connection.workflowService.listSchedules({ namespace })
-  expect(schedules.schedules?.map(({ scheduleId }) => scheduleId).sort()).toEqual(['manifests', 'reconcile'])
+  expect(schedules.schedules?.map(({ scheduleId }) => scheduleId).sort()).toEqual(['health', 'manifests', 'reconcile'])
   await connection.close()
 
   for (const each of [api, work]) {
