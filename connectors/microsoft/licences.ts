@@ -10,7 +10,6 @@ export interface ServicePlan {
 /** https://learn.microsoft.com/entra/identity/users/licensing-service-plan-reference */
 export const SERVICE_PLANS = {
   defenderForEndpoint: { name: 'WINDEFATP', id: '871d91ec-ec1a-452b-a83f-bd76c7d770ef' },
-  cloudAppsStandalone: { name: 'ADALLOM_S_STANDALONE', id: '2e2ddb96-6af9-4b1d-a3f0-d6ecfd22edb2' },
 } as const satisfies Record<string, ServicePlan>
 
 const PENDING = new Set(['PendingInput', 'PendingActivation', 'PendingProvisioning'])
