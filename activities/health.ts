@@ -3,13 +3,14 @@ import type { Connection } from '../db/connection.ts'
 import { storePrerequisites } from '../db/prerequisites.ts'
 import { firstUnrecordedDay, recordSight as keepSight } from '../db/sight.ts'
 import { parseSettings } from '../domain/form.ts'
+import { addDays, dayOf } from '../domain/window.ts'
 import { exporterKind } from '../exporters/kinds.ts'
 import { destinationPrerequisites } from '../exporters/prerequisites.ts'
 import { policyPrerequisites } from '../policies/prerequisites.ts'
 import { askAll, outside } from './checking.ts'
 import { openSecrets } from './connector-config.ts'
 import type { Deps } from './deps.ts'
-import { daysBefore, daysBetween, sightOfDay, utcDay } from './sight.ts'
+import { daysFrom, sightOfDay } from './sight.ts'
 
 /** Days that one round writes of a policy: more are left to the next rounds. */
 const DAYS_A_ROUND = 31
@@ -45,17 +46,15 @@ export const checkDestinations = (deps: Deps) => async (): Promise<{ destination
     const now = new Date()
     const definition = exporterKind(row.kind)
     const secrets = row.secret_id === null ? {} : await openSecrets(deps.db, deps.vault, row.secret_id)
-    const config = parseSettings(definition.config, { ...(row.settings as object), ...secrets })
+    // Settings that no longer fit are for the check that needs them to say: they keep no other destination waiting.
+    const tls = () =>
+      definition.tls?.(parseSettings(definition.config, { ...(row.settings as object), ...secrets })) ?? null
     const queue = await queueOf(deps.db, row)
-    const context = {
-      hostname: deps.hostname,
-      productVersion: deps.version,
-      allowPrivateAddresses: deps.allowPrivateAddresses,
-    }
+    const { allowPrivateAddresses } = deps
     const asked = destinationPrerequisites.map((each) => ({
       ...each,
       mendedBy: 'admin' as const,
-      check: outside((signal) => each.check({ definition, config, context, now, queue, signal })),
+      check: outside((signal) => each.check({ tls, allowPrivateAddresses, now, queue, signal })),
     }))
     const subject = { kind: 'destination' as const, id: row.id }
     const outcomes = await askAll(deps.db, subject, asked, now)
@@ -85,11 +84,11 @@ async function queueOf(db: Connection, { id, stop_reason }: { id: string; stop_r
 
 /** Writes what each policy saw on the days that are over. Answers how many days were written. */
 export const recordSight = (deps: Deps) => async (): Promise<{ days: number }> => {
-  const yesterday = daysBefore(utcDay(new Date()), 1)
+  const yesterday = addDays(dayOf(new Date()), -1)
   let written = 0
   for (const policy of await enabledPolicies(deps.db)) {
     const first = await firstUnrecordedDay(deps.db, policy.id)
-    for (const day of daysBetween(first, yesterday).slice(0, DAYS_A_ROUND)) {
+    for (const day of daysFrom(first, yesterday).slice(0, DAYS_A_ROUND)) {
       await keepSight(deps.db, await sightOfDay(deps.db, policy, day))
       written += 1
     }

@@ -2,6 +2,7 @@ import { connectorKind } from '../connectors/kinds.ts'
 import { type BlindTime, blindTimes } from '../db/blindness.ts'
 import type { Connection } from '../db/connection.ts'
 import { type SightRow, volumesOf } from '../db/sight.ts'
+import { addDays } from '../domain/window.ts'
 import { loadTemplates } from '../policies/load.ts'
 
 const DAY_MS = 86_400_000
@@ -9,15 +10,12 @@ const DAY_SECONDS = 86_400
 /** What a source brings is learned from so many days before. */
 const BASELINE_DAYS = 7
 
-export const utcDay = (instant: Date): string => instant.toISOString().slice(0, 10)
 const startOf = (day: string): Date => new Date(`${day}T00:00:00.000Z`)
-export const daysBefore = (day: string, days: number): string =>
-  utcDay(new Date(startOf(day).getTime() - days * DAY_MS))
 
 /** Every UTC day from one to another, both included. */
-export function daysBetween(from: string, to: string): string[] {
+export function daysFrom(from: string, to: string): string[] {
   const days: string[] = []
-  for (let at = startOf(from).getTime(); at <= startOf(to).getTime(); at += DAY_MS) days.push(utcDay(new Date(at)))
+  for (let day = from; day <= to; day = addDays(day, 1)) days.push(day)
   return days
 }
 
@@ -103,7 +101,7 @@ const clipped = (times: readonly BlindTime[], from: Date, to: Date): Span[] =>
   }))
 
 /** Seconds that any of the spans covers: what two reasons blind at once is blind once. */
-export function coveredSeconds(spans: readonly Span[]): number {
+function coveredSeconds(spans: readonly Span[]): number {
   let covered = 0
   let reached = Number.NEGATIVE_INFINITY
   for (const { from, to } of [...spans].sort((a, b) => a.from.getTime() - b.from.getTime())) {

@@ -11,10 +11,14 @@ const HOUR_MS = 3_600_000
 const inHours = (hours: number): Date => new Date(NOW.getTime() + hours * HOUR_MS)
 const IDLE = { stopCode: null, stopDetail: null, oldestQueuedAt: null, lastAcceptedAt: null }
 
-async function verdict(id: string, input: Partial<DestinationCheckInput>, allowPrivateAddresses = true) {
+async function verdict(
+  id: string,
+  { config = {}, ...input }: Partial<DestinationCheckInput> & { config?: unknown },
+  allowPrivateAddresses = true,
+) {
   const found = destinationPrerequisites.find((each) => each.id === id)
-  const context = { hostname: 'test', productVersion: '0', allowPrivateAddresses }
-  const asked = { definition: syslog, config: {}, context, now: NOW, queue: IDLE, signal: AbortSignal.timeout(10_000) }
+  const tls = () => syslog.tls?.(config) ?? null
+  const asked = { tls, allowPrivateAddresses, now: NOW, queue: IDLE, signal: AbortSignal.timeout(10_000) }
   const { state, code } = (await found?.check({ ...asked, ...input })) ?? { state: 'none', code: id }
   return `${state} ${code}`
 }

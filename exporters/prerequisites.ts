@@ -1,7 +1,6 @@
 import { connect } from 'node:tls'
 import { type CheckResult, type PrerequisiteWords, untilItEnds } from '../domain/prerequisite.ts'
 import { guardedLookup, isPrivateLiteral, PRIVATE_ADDRESS } from './addresses.ts'
-import type { ExporterDefinition, SenderContext } from './exporter.ts'
 
 /** Conditions of destinations: that alerts arrive, and go on arriving. */
 export interface DestinationPrerequisite extends PrerequisiteWords {
@@ -10,9 +9,10 @@ export interface DestinationPrerequisite extends PrerequisiteWords {
 }
 
 export interface DestinationCheckInput {
-  definition: ExporterDefinition
-  config: unknown
-  context: SenderContext
+  /** Where TLS ends; null without it. Throws where the settings do not fit. */
+  tls(): TlsPlace | null
+  /** As for sending: receivers on private and loopback addresses are asked. */
+  allowPrivateAddresses: boolean
   now: Date
   /** How its sequence stands. */
   queue: {
@@ -62,10 +62,10 @@ export const destinationPrerequisites: readonly DestinationPrerequisite[] = [
     onUnmet: 'warn',
     steps: ['Renew the certificate at the receiver.'],
     blind: 'Whoever watches the receiver, from the day the certificate ends.',
-    async check({ definition, config, context, now, signal }) {
-      const place = definition.tls?.(config) ?? null
+    async check({ tls, allowPrivateAddresses, now, signal }) {
+      const place = tls()
       if (place === null) return { state: 'met', code: 'not_used', detail: 'The receiver is not reached by TLS.' }
-      const end = await certificateEnd(place, context.allowPrivateAddresses, signal)
+      const end = await certificateEnd(place, allowPrivateAddresses, signal)
       return typeof end === 'string'
         ? { state: 'unknown', code: end, detail: 'The receiver did not show its certificate.' }
         : untilItEnds("The receiver's certificate", end, now)

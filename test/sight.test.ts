@@ -2,11 +2,12 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkDestinations, checkPolicies, recordSight } from '../activities/health.ts'
 import { checkPrerequisites } from '../activities/prerequisites.ts'
-import { sightOf, sightOfDay, utcDay } from '../activities/sight.ts'
+import { sightOf, sightOfDay } from '../activities/sight.ts'
 import { importStart } from '../activities/starting.ts'
 import { bookBlindness } from '../db/blindness.ts'
 import { attest } from '../db/prerequisites.ts'
 import { recordedSight } from '../db/sight.ts'
+import { dayOf } from '../domain/window.ts'
 import { startS3 } from '../sandbox/s3.ts'
 import { importFile } from './harness/files.ts'
 import { daysAgo, deliver, trailRecord, trailSettings } from './harness/trail.ts'
@@ -51,7 +52,7 @@ const blindFor = (connectorId: string | null, from: Date, to: Date | null) =>
   )
 
 test('a day is seen, partly seen or blind, and says why and how much of the activity it touches', async () => {
-  const day = utcDay(daysAgo(4))
+  const day = dayOf(daysAgo(4))
   const noon = new Date(startOf(day).getTime() + 12 * 3_600_000)
   const sixAfter = new Date(noon.getTime() + 6 * 3_600_000)
   await blindFor(s3Id, noon, sixAfter)
@@ -79,24 +80,24 @@ test('a day is seen, partly seen or blind, and says why and how much of the acti
     { need: 'facts:resignation', connectorId: hrId, state: 'seen', blindSeconds: 0, peopleShare: null },
   ])
   expect(sightOf(rows)).toBe('partly')
-  const before = await sightOfDay(w.t.db, policy(), utcDay(daysAgo(8)))
+  const before = await sightOfDay(w.t.db, policy(), dayOf(daysAgo(8)))
   expect(sightOf(before)).toBe('seeing')
 })
 
 test('days that are over are written once and stay, whatever is booked later', async () => {
   await recordSight(w.deps)()
-  const kept = await recordedSight(w.t.db, policyId, utcDay(daysAgo(60)), utcDay(new Date()))
+  const kept = await recordedSight(w.t.db, policyId, dayOf(daysAgo(60)), dayOf(new Date()))
   expect(new Set(kept.map(({ day }) => day)).size).toBe(10)
-  expect(kept.filter(({ state }) => state === 'partly').map(({ day }) => day)).toEqual([utcDay(daysAgo(4))])
+  expect(kept.filter(({ state }) => state === 'partly').map(({ day }) => day)).toEqual([dayOf(daysAgo(4))])
   await blindFor(s3Id, daysAgo(9), daysAgo(8))
   expect(await recordSight(w.deps)()).toEqual({ days: 0 })
-  expect(await recordedSight(w.t.db, policyId, utcDay(daysAgo(60)), utcDay(new Date()))).toEqual(kept)
+  expect(await recordedSight(w.t.db, policyId, dayOf(daysAgo(60)), dayOf(new Date()))).toEqual(kept)
   await expect(sql`update policy_sight set state = 'seen', blind_seconds = 0`.execute(w.t.db)).rejects.toThrow()
 })
 
 test('a source that nobody connected is absent, which blinds only where nothing else brings the same', async () => {
   const id = await w.policy('patient-data-misuse', 'Patients')
-  const today = await sightOfDay(w.t.db, { id, template: 'patient-data-misuse' }, utcDay(new Date()))
+  const today = await sightOfDay(w.t.db, { id, template: 'patient-data-misuse' }, dayOf(new Date()))
   expect(Object.fromEntries(today.map(({ need, state }) => [need, state]))).toEqual({
     'activities:healthcare': 'absent',
     'activities:epic': 'absent',
@@ -228,6 +229,20 @@ test('a destination that stopped is unmet, and blinds no policy', async () => {
     { check_id: 'certificate', state: 'met', code: 'not_used' },
     { check_id: 'delivering', state: 'unmet', code: '401' },
   ])
+})
+
+test('settings that no longer fit are said by the check that needs them, and keep no other destination waiting', async () => {
+  const secret = `whsec_${Buffer.alloc(32, 9).toString('base64')}`
+  const id = await w.destination('standard-webhooks', 'misfit', { url: 'http://127.0.0.1:9/', secret })
+  await w.t.db.updateTable('destination').set({ settings: '{"surprise":1}' }).where('id', '=', id).execute()
+  expect(await checkDestinations(w.deps)()).toEqual({ destinations: 2, unmet: 1 })
+  const { state, code } = await w.t.db
+    .selectFrom('prerequisite_status')
+    .select(['state', 'code'])
+    .where('destination_id', '=', id)
+    .where('check_id', '=', 'certificate')
+    .executeTakeFirstOrThrow()
+  expect([state, code]).toEqual(['unknown', 'settings_invalid'])
 })
 
 test('a connector without which a policy is blind is named by its check, and its end ends the blindness', async () => {
