@@ -24,8 +24,8 @@ export const ABANDONED_AFTER_MS = 120_000
 
 /**
  * Takes the key for this call. Returns null when the call is the first one, or when the first one died without an
- * answer, with its process or long ago; else the answer that the first one gave. Inside a transaction a second call waits for the first one to end. Throws idempotency_key_reused when the key came
- * with another request, request_in_progress while the first call is still running.
+ * answer, with its process or long ago; else the answer that the first one gave. Inside a transaction a second call
+ * waits for the first one to end. Throws idempotency_key_reused when the key came with another request, request_in_progress while the first call is still running.
  */
 export async function claimKey(tx: Connection, request: KeyedRequest): Promise<KeptAnswer | null> {
   const taken = await tx
