@@ -1,11 +1,13 @@
 import type { Answer, Fault } from './faults.ts'
-import { GRAPH_APP } from './microsoft-graph.ts'
+import { ENTRA_OPERATIONS, Entra } from './vendor/entra.ts'
 import { Timeline } from './vendor/timeline.ts'
-import { json, TokenOffice } from './vendor/tokens.ts'
+import { json, type TokenOffice } from './vendor/tokens.ts'
 import { startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
 
 type Json = Record<string, any>
 
+/** Any of these allows to read alerts. */
+const READERS = new Set(['Alert.Read.All', 'Alert.ReadWrite.All'])
 const FIELDS = new Set(['alertCreationTime', 'lastUpdateTime'])
 const TERM = /^(\w+) (ge|lt) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z)$/
 
@@ -17,12 +19,13 @@ export interface DefenderOptions extends VendorOptions {
 }
 
 export interface Defender extends Vendor {
+  entra: Entra
   tokens: TokenOffice
   /** Versions of alerts by their last update; listed is the newest of each alert that is readable. */
   alerts: Timeline<Json>
   add(alert: Json, availableAt?: Date): void
-  /** False: the app has no role that allows it to read alerts. */
-  permitted: boolean
+  /** Application permissions of the app that were consented to. */
+  roles: string[]
 }
 
 /**
@@ -30,18 +33,17 @@ export interface Defender extends Vendor {
  * link to the next. Source: https://learn.microsoft.com/defender-endpoint/api/get-alerts
  */
 export async function startDefender(options: DefenderOptions = {}): Promise<Defender> {
-  const { tokenSeconds = 3600, pageAlerts = 1000 } = options
+  const { pageAlerts = 1000 } = options
   const vendor = await startVendor(
     {
       operation: (method, path) => OPERATIONS[`${method} ${path}`] ?? 'unknown',
       async handle(request, operation) {
-        if (operation === 'token') {
-          const answer = await tokens.answer(request.body, request.headers)
-          return answer.status === 200 ? answer : json(401, { error: 'invalid_client', error_codes: [7000215] })
-        }
+        if (operation === 'token') return entra.signIn(request)
         if (operation === 'unknown') return worded({ code: 'ResourceNotFound', status: 404 })
-        if (tokens.verdict(request.headers) !== 'valid') return worded({ code: 'Unauthorized', status: 401 })
-        return defender.permitted ? list(request) : worded({ code: 'Forbidden', status: 403 })
+        if (entra.tokens.verdict(request.headers) !== 'valid') return worded({ code: 'Unauthorized', status: 401 })
+        return defender.roles.some((role) => READERS.has(role))
+          ? list(request)
+          : worded({ code: 'Forbidden', status: 403 })
       },
       wordFault: worded,
       stage: (events) => {
@@ -53,17 +55,7 @@ export async function startDefender(options: DefenderOptions = {}): Promise<Defe
     },
     options,
   )
-  const tokens = new TokenOffice({
-    clock: vendor.clock,
-    lifetimeSeconds: tokenSeconds,
-    more: { token_type: 'Bearer' },
-    claims: () => ({ aud: vendor.url, roles: ['Alert.Read.All'] }),
-    grants: (form) =>
-      form.get('grant_type') === 'client_credentials' &&
-      form.get('client_id') === GRAPH_APP.clientId &&
-      form.get('client_secret') === GRAPH_APP.clientSecret &&
-      form.get('scope') === `${vendor.url}/.default`,
-  })
+  const entra = new Entra(vendor, { ...options, roles: () => defender.roles })
   const alerts = new Timeline<Json>(vendor.clock)
 
   function list({ query }: VendorRequestIn): Answer {
@@ -77,9 +69,10 @@ export async function startDefender(options: DefenderOptions = {}): Promise<Defe
   }
 
   const defender: Defender = Object.assign(vendor, {
-    tokens,
+    entra,
+    tokens: entra.tokens,
     alerts,
-    permitted: true,
+    roles: ['Alert.Read.All'],
     add(alert: Json, availableAt?: Date) {
       const at = new Date(alert['lastUpdateTime'])
       if (Number.isNaN(at.getTime())) throw new RangeError('an alert needs lastUpdateTime')
@@ -90,7 +83,7 @@ export async function startDefender(options: DefenderOptions = {}): Promise<Defe
 }
 
 const OPERATIONS: Record<string, string> = {
-  [`POST /${GRAPH_APP.tenantId}/oauth2/v2.0/token`]: 'token',
+  ...ENTRA_OPERATIONS,
   'GET /api/alerts': 'alerts',
 }
 

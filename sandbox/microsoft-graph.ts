@@ -1,13 +1,10 @@
 import type { Answer, Fault } from './faults.ts'
+import { ENTRA_APP, ENTRA_OPERATIONS, Entra } from './vendor/entra.ts'
 import { Timeline } from './vendor/timeline.ts'
-import { json, TokenOffice } from './vendor/tokens.ts'
+import { json, type TokenOffice } from './vendor/tokens.ts'
 import { startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
 
-export const GRAPH_APP = {
-  tenantId: '00000000-0000-4000-8000-0000000000aa',
-  clientId: '00000000-0000-4000-8000-0000000000bb',
-  clientSecret: 'sandbox-client-secret',
-}
+export const GRAPH_APP = ENTRA_APP
 
 type Json = Record<string, any>
 
@@ -23,6 +20,7 @@ export interface GraphOptions extends VendorOptions {
 }
 
 export interface Graph extends Vendor {
+  entra: Entra
   tokens: TokenOffice
   /** Versions of alerts by their last update; listed is the newest of each alert that is readable. */
   alerts: Timeline<Json>
@@ -33,8 +31,6 @@ export interface Graph extends Vendor {
   skus: Json[]
   /** The client secrets of the app's registration. */
   secrets: Json[]
-  /** What a sign-in is refused with, as Entra words it: 7000222. */
-  refusesSignInWith: number | null
 }
 
 /**
@@ -42,19 +38,14 @@ export interface Graph extends Vendor {
  * version, newest first. Source: https://learn.microsoft.com/graph/api/security-list-alerts_v2
  */
 export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<Graph> {
-  const { tokenSeconds = 3600, pageAlerts = 500 } = options
+  const { pageAlerts = 500 } = options
   const vendor = await startVendor(
     {
       operation: (method, path) => OPERATIONS[`${method} ${path}`] ?? 'unknown',
       async handle(request, operation) {
-        if (operation === 'token') {
-          const code = graph.refusesSignInWith
-          if (code !== null) return entraError(code)
-          const answer = await tokens.answer(request.body, request.headers)
-          return answer.status === 200 ? answer : entraError(7000215)
-        }
+        if (operation === 'token') return entra.signIn(request)
         if (operation === 'unknown') return worded({ code: 'ResourceNotFound', status: 404 })
-        if (tokens.verdict(request.headers) !== 'valid') {
+        if (entra.tokens.verdict(request.headers) !== 'valid') {
           return worded({ code: 'InvalidAuthenticationToken', status: 401 })
         }
         const asked = ROLES[operation]?.some((role) => graph.roles.includes(role))
@@ -73,17 +64,7 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
     },
     options,
   )
-  const tokens = new TokenOffice({
-    clock: vendor.clock,
-    lifetimeSeconds: tokenSeconds,
-    more: { token_type: 'Bearer', ext_expires_in: tokenSeconds },
-    claims: () => ({ aud: vendor.url, roles: graph.roles }),
-    grants: (form) =>
-      form.get('grant_type') === 'client_credentials' &&
-      form.get('client_id') === GRAPH_APP.clientId &&
-      form.get('client_secret') === GRAPH_APP.clientSecret &&
-      form.get('scope') === `${vendor.url}/.default`,
-  })
+  const entra = new Entra(vendor, { ...options, roles: () => graph.roles })
   const alerts = new Timeline<Json>(vendor.clock)
 
   function list({ query, headers }: VendorRequestIn): Answer {
@@ -105,12 +86,12 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
   }
 
   const graph: Graph = Object.assign(vendor, {
-    tokens,
+    entra,
+    tokens: entra.tokens,
     alerts,
     roles: ['SecurityAlert.Read.All', 'Organization.Read.All', 'Application.Read.All'],
     skus: [E5],
     secrets: [],
-    refusesSignInWith: null,
     add(alert: Json, availableAt?: Date) {
       const at = new Date(alert['lastUpdateDateTime'])
       if (Number.isNaN(at.getTime())) throw new RangeError('an alert needs lastUpdateDateTime')
@@ -121,7 +102,7 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
 }
 
 const OPERATIONS: Record<string, string> = {
-  [`POST /${GRAPH_APP.tenantId}/oauth2/v2.0/token`]: 'token',
+  ...ENTRA_OPERATIONS,
   'GET /v1.0/security/alerts_v2': 'alerts',
   'GET /v1.0/subscribedSkus': 'licences',
   [`GET /v1.0/applications(appId='${GRAPH_APP.clientId}')`]: 'registration',
@@ -169,13 +150,6 @@ function conditionOf(filter: string | null): ((alert: Json) => boolean) | null {
 
 const hidden = (alert: Json): Json =>
   LATER_SOURCES.has(alert['serviceSource']) ? { ...alert, serviceSource: 'unknownFutureValue' } : alert
-
-const entraError = (code: number): Answer =>
-  json(code === 7000215 || code === 7000222 ? 401 : 400, {
-    error: code === 90033 ? 'temporarily_unavailable' : 'invalid_client',
-    error_description: `AADSTS${code}: refused`,
-    error_codes: [code],
-  })
 
 function worded({ code, status }: Pick<Fault, 'status'> & { code: string }): Answer {
   return json(status ?? (code === 'TooManyRequests' ? 429 : 500), {

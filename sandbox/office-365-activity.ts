@@ -1,13 +1,10 @@
 import type { Answer, Fault } from './faults.ts'
+import { ENTRA_APP, ENTRA_OPERATIONS, Entra } from './vendor/entra.ts'
 import { Timeline } from './vendor/timeline.ts'
-import { json, TokenOffice } from './vendor/tokens.ts'
+import { json, type TokenOffice } from './vendor/tokens.ts'
 import { startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
 
-export const OFFICE_APP = {
-  tenantId: '00000000-0000-4000-8000-0000000000aa',
-  clientId: '00000000-0000-4000-8000-0000000000bb',
-  clientSecret: 'sandbox-client-secret',
-}
+export const OFFICE_APP = ENTRA_APP
 export const OFFICE_CONTENT_TYPES = [
   'Audit.AzureActiveDirectory',
   'Audit.Exchange',
@@ -40,6 +37,7 @@ export interface Blob {
 }
 
 export interface Office extends Vendor {
+  entra: Entra
   tokens: TokenOffice
   blobs: Timeline<Blob>
   /** Puts records into a blob; listed from `availableAt` on, by default at once. */
@@ -52,8 +50,6 @@ export interface Office extends Vendor {
   roles: Set<string>
   /** False: the tenant does not record anything. */
   audited: boolean
-  /** What a sign-in is refused with, as Entra words it: 7000222. */
-  refusesSignInWith: number | null
 }
 
 /**
@@ -62,15 +58,16 @@ export interface Office extends Vendor {
  * Source: https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-reference
  */
 export async function startOffice365(options: OfficeOptions = {}): Promise<Office> {
-  const { tokenSeconds = 3600, pageBlobs = 200 } = options
+  const { pageBlobs = 200 } = options
   const vendor = await startVendor(
     {
       operation: (method, path) =>
         OPERATIONS[`${method} ${path}`] ?? (method === 'GET' && path.startsWith(`${FEED}/audit/`) ? 'blob' : 'unknown'),
       async handle(request, operation) {
-        if (operation === 'token') return signIn(request)
+        if (operation === 'token') return entra.signIn(request)
         if (!request.path.startsWith(`${FEED}/`)) return refused(400, 'AF20010')
-        if (tokens.verdict(request.headers) !== 'valid') return json(401, { Message: 'Authorization has been denied.' })
+        if (entra.tokens.verdict(request.headers) !== 'valid')
+          return json(401, { Message: 'Authorization has been denied.' })
         if (!office.roles.has('ActivityFeed.Read')) return refused(401, 'AF10001')
         if (!office.audited) return notAudited()
         if (operation === 'subscriptions') return json(200, [...office.subscriptions].map(shown))
@@ -92,25 +89,10 @@ export async function startOffice365(options: OfficeOptions = {}): Promise<Offic
     },
     options,
   )
-  const tokens = new TokenOffice({
-    clock: vendor.clock,
-    lifetimeSeconds: tokenSeconds,
-    more: { token_type: 'Bearer', ext_expires_in: tokenSeconds },
-    grants: (form) =>
-      form.get('grant_type') === 'client_credentials' &&
-      form.get('client_id') === OFFICE_APP.clientId &&
-      form.get('client_secret') === OFFICE_APP.clientSecret &&
-      form.get('scope') === `${vendor.url}/.default`,
-  })
+  const entra = new Entra(vendor, { ...options, roles: () => [...office.roles] })
   const blobs = new Timeline<Blob>(vendor.clock)
   const startedAt = new Map<string, number>()
   const now = () => vendor.clock.now().getTime() + vendor.clockOffsetMs
-
-  async function signIn(request: VendorRequestIn): Promise<Answer> {
-    if (office.refusesSignInWith !== null) return entraError(office.refusesSignInWith)
-    const answer = await tokens.answer(request.body, request.headers)
-    return answer.status === 200 ? answer : entraError(7000215)
-  }
 
   function start(contentType: string): Answer {
     const known = office.subscriptions.get(contentType)
@@ -174,12 +156,12 @@ export async function startOffice365(options: OfficeOptions = {}): Promise<Offic
   }
 
   const office: Office = Object.assign(vendor, {
-    tokens,
+    entra,
+    tokens: entra.tokens,
     blobs,
     subscriptions: new Map(),
     roles: new Set(['ActivityFeed.Read', 'ActivityFeed.ReadDlp']),
     audited: true,
-    refusesSignInWith: null,
     add(contentType: string, records: unknown[], contentCreated: Date, availableAt = contentCreated) {
       const stamp = (at: Date) => at.toISOString().replaceAll(/\D/g, '')
       const name = contentType.toLowerCase().replaceAll('.', '_')
@@ -198,7 +180,7 @@ export async function startOffice365(options: OfficeOptions = {}): Promise<Offic
 }
 
 const OPERATIONS: Record<string, string> = {
-  [`POST /${OFFICE_APP.tenantId}/oauth2/v2.0/token`]: 'token',
+  ...ENTRA_OPERATIONS,
   [`GET ${FEED}/subscriptions/list`]: 'subscriptions',
   [`POST ${FEED}/subscriptions/start`]: 'start',
   [`POST ${FEED}/subscriptions/stop`]: 'stop',
@@ -231,13 +213,6 @@ const notAudited = (): Answer =>
       code: 'AF20011',
       message: `DataServiceException: Tenant ${OFFICE_APP.tenantId} does not exist.`,
     },
-  })
-
-const entraError = (code: number): Answer =>
-  json(code === 7000215 || code === 7000222 ? 401 : 400, {
-    error: code === 90033 ? 'temporarily_unavailable' : 'invalid_client',
-    error_description: `AADSTS${code}: refused`,
-    error_codes: [code],
   })
 
 const STATUSES: Record<string, number> = { AF429: 403, AF10001: 401, AF50000: 500 }

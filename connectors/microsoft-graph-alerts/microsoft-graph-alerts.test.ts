@@ -256,7 +256,7 @@ describe('reading', () => {
     [700016, 'credential_refused'],
   ])('a sign-in refused with AADSTS%i is %s', async (code, expected) => {
     await using vendor = await started()
-    vendor.refusesSignInWith = code
+    vendor.entra.refusesSignInWith = code
     await expect(readAll(vendor)).rejects.toMatchObject({ code: expected, message: expect.stringContaining(`${code}`) })
   })
 
@@ -305,7 +305,7 @@ describe('reading', () => {
     })
     vendor.roles = ['SecurityAlert.Read.All', 'Mail.ReadWrite']
     expect(await checks(vendor)).toMatchObject({ 'app-roles': 'warning more_than_needed' })
-    vendor.refusesSignInWith = 7000222
+    vendor.entra.refusesSignInWith = 7000222
     expect(await checks(vendor)).toMatchObject({
       'app-roles': 'unmet credential_expired',
       'alerts-readable': 'unmet credential_expired',

@@ -138,7 +138,7 @@ test('the check asks the API that is chosen', async () => {
         history: NO_HISTORY,
       })
   expect(await check()).toMatchObject({ state: 'met', code: 'read_none' })
-  vendor.permitted = false
+  vendor.roles = []
   expect(await check()).toMatchObject({
     state: 'unmet',
     code: 'permission_missing',

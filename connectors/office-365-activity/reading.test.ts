@@ -283,7 +283,7 @@ test('the checks tell apart: consented, not consented, auditing off, another ten
   expect(await check(vendor, 'feed-readable')).toMatchObject({ code: 'auditing_off' })
   vendor.faults.next({ match: 'subscriptions', code: 'AF20010' })
   expect(await check(vendor, 'feed-readable')).toMatchObject({ state: 'unmet', code: 'settings_invalid' })
-  vendor.refusesSignInWith = 7000222
+  vendor.entra.refusesSignInWith = 7000222
   expect(await check(vendor, 'feed-readable')).toMatchObject({ state: 'unmet', code: 'credential_expired' })
 })
 
