@@ -8,11 +8,11 @@ import { type AppError, isAppError } from '../domain/errors.ts'
  */
 export function asFailure(error: unknown): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error
-  const understood = isAppError(error) ? error : databaseTrouble(error)
-  if (understood) return failureWith(understood)
   const { code, constraint } = (error ?? {}) as { code?: string; constraint?: string }
   const known = constraint === undefined ? undefined : CONSTRAINTS[constraint]
   if (known) return ApplicationFailure.create({ message: known.message, type: known.code, nonRetryable: true })
+  const understood = isAppError(error) ? error : databaseTrouble(error)
+  if (understood) return failureWith(understood)
   const name = error instanceof Error ? error.name : typeof error
   return ApplicationFailure.create({
     message: `unexpected ${name}${code ? ` (${code}${constraint ? `, ${constraint}` : ''})` : ''}`,

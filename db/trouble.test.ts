@@ -16,6 +16,13 @@ test.each([
   expect(error?.message).not.toContain('whatever')
 })
 
+test('a row that breaks a named rule of its table is refused for good; a trigger that compares rows is not', () => {
+  const refused = Object.assign(withCode('23514'), { table: 'import', constraint: 'import_balance' })
+  expect(databaseTrouble(refused)).toMatchObject({ code: 'row_refused', retryable: false, fix: expect.any(String) })
+  expect(databaseTrouble(refused)?.message).toContain('import_balance')
+  expect(databaseTrouble(withCode('23514'))).toBeNull()
+})
+
 test.each([['23505'], ['42P01'], ['xECONNREFUSED']])('%s is no trouble of the server', (code) =>
   expect(databaseTrouble(withCode(code))).toBeNull(),
 )

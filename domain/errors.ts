@@ -49,6 +49,7 @@ export const ERROR_CODES = {
   precondition_required: { status: 428, retry: 'never' },
   rate_limited: { status: 429, retry: 'later' },
   request_in_progress: { status: 409, retry: 'later' },
+  row_refused: { status: 500, retry: 'never' },
   schema_mismatch: { status: 500, retry: 'never' },
   sealed_value_damaged: { status: 500, retry: 'never' },
   setting_missing: { status: 500, retry: 'never' },
