@@ -7,10 +7,10 @@ import type { PauseReason } from '../db/connectors.ts'
 import { type CheckOutcome, connectorHistory, pauseOrResume, storePrerequisites } from '../db/prerequisites.ts'
 import { isAppError } from '../domain/errors.ts'
 import type { PrerequisiteCheckResult } from '../domain/processes.ts'
-import { loadTemplates } from '../policies/load.ts'
 import { askAll, outside, placeOf } from './checking.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
+import { brings, needsOf } from './needs.ts'
 
 /** Runs the checks of a connector, stores what they found, pauses or resumes it, and says which policies are blind. */
 export const checkPrerequisites =
@@ -26,7 +26,7 @@ export const checkPrerequisites =
       if (row.state === 'draft') return row.state
       const state = await pauseOrResume(tx, connectorId, outcomes)
       const blinding = [...outcomes, await staffPause(tx, connectorId, definition)]
-      await bookBlindness(tx, connectorId, await dependentPolicies(tx, definition), blinding)
+      await bookBlindness(tx, connectorId, await dependentPolicies(tx, definition.id), blinding)
       return state
     })
     const count = (...states: string[]) => outcomes.filter(({ state }) => states.includes(state)).length
@@ -92,17 +92,8 @@ async function staffPause(tx: Connection, connectorId: string, { guide }: Connec
     : { checkId: 'not-paused', state: 'met' as const, code: 'not_paused', detail: '', guide }
 }
 
-/** Enabled policies that need what this kind yields. */
-async function dependentPolicies(tx: Connection, definition: ConnectorDefinition): Promise<string[]> {
-  const templates = loadTemplates()
+/** Enabled policies that need what connectors of this kind bring. */
+async function dependentPolicies(tx: Connection, kind: string): Promise<string[]> {
   const policies = await tx.selectFrom('policy').select(['id', 'template']).where('state', '=', 'enabled').execute()
-  return policies
-    .filter(({ template }) => {
-      const needs = templates.get(template)?.needs
-      return (
-        needs?.activities.includes(definition.id) ||
-        needs?.facts.some((kind) => definition.yields.facts.includes(kind as never))
-      )
-    })
-    .map(({ id }) => id)
+  return policies.filter(({ template }) => needsOf(template).some((need) => brings(kind, need))).map(({ id }) => id)
 }

@@ -1,9 +1,8 @@
-import { connectorKind } from '../connectors/kinds.ts'
 import { type BlindTime, blindTimes } from '../db/blindness.ts'
 import type { Connection } from '../db/connection.ts'
 import { type SightRow, volumesOf } from '../db/sight.ts'
 import { addDays } from '../domain/window.ts'
-import { loadTemplates } from '../policies/load.ts'
+import { brings, needsOf } from './needs.ts'
 
 const DAY_MS = 86_400_000
 const DAY_SECONDS = 86_400
@@ -39,14 +38,16 @@ export async function sightOfDay(
   const to = new Date(Math.min(from.getTime() + DAY_MS, now.getTime()))
   const { needs, sources } = await sourcesOf(db, policy.template, to)
   const times = await blindTimes(db, policy.id, from, to)
+  const whole = { from, to }
+  const at = { policyId: policy.id, day, whole }
   const rows: SightRow[] = sources.map(({ need, connectorId, activatedAt }) => {
     const own = times.filter((time) => time.connectorId === connectorId)
     const before = activatedAt > from ? [{ from, to: activatedAt }] : []
-    return row(policy.id, day, need, connectorId, own, [...before, ...clipped(own, from, to)], from, to)
+    return rowOf({ ...at, need, connectorId }, own, [...before, ...clipped(own, whole)])
   })
   const ownTimes = times.filter(({ connectorId }) => connectorId === null)
   if (ownTimes.length > 0)
-    rows.push(row(policy.id, day, 'policy', null, ownTimes, clipped(ownTimes, from, to), from, to))
+    rows.push(rowOf({ ...at, need: 'policy', connectorId: null }, ownTimes, clipped(ownTimes, whole)))
   for (const need of needs) {
     if (sources.some((source) => source.need === need)) continue
     rows.push({
@@ -66,7 +67,7 @@ export async function sightOfDay(
 
 /** The connectors that bring what a template needs, in use at an instant. */
 async function sourcesOf(db: Connection, template: string, at: Date): Promise<{ needs: string[]; sources: Source[] }> {
-  const { activities = [], facts = [] } = loadTemplates().get(template)?.needs ?? {}
+  const needs = needsOf(template)
   const connectors = await db
     .selectFrom('connector')
     .select(['id', 'kind', 'activated_at'])
@@ -74,16 +75,11 @@ async function sourcesOf(db: Connection, template: string, at: Date): Promise<{ 
     .where('activated_at', '<', at)
     .orderBy('id')
     .execute()
-  const brings = (need: string, kind: string): boolean => {
-    const [what, name = ''] = need.split(':')
-    return what === 'activities' ? kind === name : connectorKind(kind).yields.facts.includes(name as never)
-  }
-  const needs = [...activities.map((kind) => `activities:${kind}`), ...facts.map((kind) => `facts:${kind}`)]
   return {
     needs,
     sources: needs.flatMap((need) =>
       connectors
-        .filter(({ kind }) => brings(need, kind))
+        .filter(({ kind }) => brings(kind, need))
         .map(({ id, activated_at }) => ({ need, connectorId: id, activatedAt: activated_at as Date })),
     ),
   }
@@ -94,7 +90,7 @@ interface Span {
   to: Date
 }
 
-const clipped = (times: readonly BlindTime[], from: Date, to: Date): Span[] =>
+const clipped = (times: readonly BlindTime[], { from, to }: Span): Span[] =>
   times.map(({ fromAt, toAt }) => ({
     from: fromAt < from ? from : fromAt,
     to: toAt === null || toAt > to ? to : toAt,
@@ -112,24 +108,17 @@ function coveredSeconds(spans: readonly Span[]): number {
   return Math.round(covered / 1000)
 }
 
-function row(
-  policyId: string,
-  day: string,
-  need: string,
-  connectorId: string | null,
-  times: readonly BlindTime[],
-  spans: readonly Span[],
-  from: Date,
-  to: Date,
-): SightRow {
+interface Looked extends Pick<SightRow, 'policyId' | 'day' | 'need' | 'connectorId'> {
+  /** As much of the day as has come. */
+  whole: Span
+}
+
+/** What was seen of one source: blind in these spans, for the reasons of these times. */
+function rowOf({ whole, ...of }: Looked, times: readonly BlindTime[], spans: readonly Span[]): SightRow {
   const blindSeconds = coveredSeconds(spans)
-  const whole = Math.round((to.getTime() - from.getTime()) / 1000)
-  const state = blindSeconds === 0 ? 'seen' : blindSeconds >= whole ? 'blind' : 'partly'
+  const state = blindSeconds === 0 ? 'seen' : blindSeconds >= coveredSeconds([whole]) ? 'blind' : 'partly'
   return {
-    policyId,
-    day,
-    need,
-    connectorId,
+    ...of,
     state,
     blindSeconds,
     reasons: times.map(({ checkId, code, detail, guide }) => ({ checkId, code, detail, guide })),
