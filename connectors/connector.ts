@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { CheckResult, PrerequisiteWords } from '../domain/prerequisite.ts'
+import type { CheckResult, PrerequisiteWords, Verdict } from '../domain/prerequisite.ts'
 import type { FactKind, Mapped, Rejected } from '../domain/signal.ts'
 import type { Access, RequestLimit } from './access.ts'
 import { valueRules, withValueRules } from './value-rules.ts'
@@ -104,7 +104,7 @@ export interface History<Config, R = unknown> {
   readRange(input: RangeInput<Config>): AsyncIterable<Page<R>>
 }
 
-export type PrerequisiteResult = CheckResult
+export type PrerequisiteResult<V extends Verdict = Verdict> = CheckResult<V>
 
 /** What the platform itself knows of a connector: for checks on freshness and on the records seen. */
 export interface ConnectorHistory {
@@ -136,12 +136,18 @@ export interface PrerequisiteInput<Config> {
   access: Access
 }
 
-export interface Prerequisite<Config> extends PrerequisiteWords {
+export interface Prerequisite<Config, V extends Verdict = Verdict> extends PrerequisiteWords<V> {
   /** `before`: can be checked with config and secrets alone. `after`: needs imported records. */
   when: 'before' | 'after'
   /** What it cannot find out is `unknown`: then an admin may attest it. */
-  check(input: PrerequisiteInput<Config>): Promise<PrerequisiteResult>
+  check(input: PrerequisiteInput<Config>): Promise<PrerequisiteResult<NoInfer<V>>>
 }
+
+/** For settings like these: a check that answers what is not among its verdicts does not compile. */
+export const prerequisiteFor =
+  <Config>() =>
+  <const V extends Verdict>(prerequisite: Prerequisite<Config, V>): Prerequisite<Config> =>
+    prerequisite
 
 /** A column role that a file's headers are mapped to. */
 export interface ColumnRole {

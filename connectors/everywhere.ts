@@ -1,7 +1,7 @@
 import { formOf } from '../domain/form.ts'
 import { untilItEnds } from '../domain/prerequisite.ts'
 import { isLate, isSilent, rhythmOf } from '../domain/rhythm.ts'
-import type { ConnectorDefinition, Prerequisite, PrerequisiteInput } from './connector.ts'
+import { type ConnectorDefinition, type Prerequisite, type PrerequisiteInput, prerequisiteFor } from './connector.ts'
 import { judged } from './judged.ts'
 
 /** Prerequisites that every kind has, after its own. */
@@ -12,11 +12,14 @@ const GUIDE = 'docs/guides/health-of-sources.md'
 const SKEW_SECONDS = 60
 const WORST_SKEW_SECONDS = 300
 
-const rhythm: Prerequisite<unknown> = {
+const prerequisite = prerequisiteFor<unknown>()
+
+const rhythm = prerequisite({
   id: 'rhythm',
   title: 'Data comes in its usual rhythm',
   guide: GUIDE,
   anchor: 'rhythm',
+  verdicts: ['met', 'warning', 'unmet', 'unknown'],
   when: 'after',
   onUnmet: 'warn',
   blind: 'Whatever happened at the source since its data stopped coming.',
@@ -32,13 +35,14 @@ const rhythm: Prerequisite<unknown> = {
     if (isLate(ageHours, usualHours)) return { state: 'warning', code: 'later_than_usual', detail: usual }
     return { state: 'met', code: 'in_rhythm', detail: usual }
   },
-}
+})
 
-const clock: Prerequisite<unknown> = {
+const clock = prerequisite({
   id: 'clock',
   title: 'The clocks here and at the source agree',
   guide: GUIDE,
   anchor: 'clock',
+  verdicts: ['met', 'warning', 'unmet', 'unknown'],
   when: 'before',
   onUnmet: 'warn',
   blind: 'Events of the newest minutes, until a later import finds them.',
@@ -54,9 +58,9 @@ const clock: Prerequisite<unknown> = {
       ? { state: 'warning', code: 'clocks_apart', detail }
       : { state: 'unmet', code: 'clocks_far_apart', detail }
   },
-}
+})
 
-const credentialEnd = ({ credentialEnd: ask }: ConnectorDefinition): Prerequisite<unknown> => ({
+const CREDENTIAL_END = {
   id: 'credential-end',
   title: 'The credential lasts',
   guide: GUIDE,
@@ -65,18 +69,26 @@ const credentialEnd = ({ credentialEnd: ask }: ConnectorDefinition): Prerequisit
   onUnmet: 'warn',
   blind: 'Everything the connector reads, from the day the credential ends.',
   steps: ['Make a new credential at the source and enter it before the old one ends.'],
-  check: (input: PrerequisiteInput<unknown>) =>
-    judged(async () => {
-      const end = ask ? await ask(input) : null
-      return end === null
-        ? {
-            state: 'unknown',
-            code: 'end_unknown',
-            detail: 'The source does not tell when the credential ends: attest it until that day.',
-          }
-        : untilItEnds('The credential', end, input.now)
-    }),
-})
+} as const
+
+const END_UNKNOWN = {
+  state: 'unknown',
+  code: 'end_unknown',
+  detail: 'The source does not tell when the credential ends: attest it until that day.',
+} as const
+
+const credentialEnd = ({ credentialEnd: ask }: ConnectorDefinition): Prerequisite<unknown> =>
+  ask
+    ? prerequisite({
+        ...CREDENTIAL_END,
+        verdicts: ['met', 'warning', 'unmet', 'unknown'],
+        check: (input: PrerequisiteInput<unknown>) =>
+          judged(async () => {
+            const end = await ask(input)
+            return end === null ? END_UNKNOWN : untilItEnds('The credential', end, input.now)
+          }),
+      })
+    : prerequisite({ ...CREDENTIAL_END, verdicts: ['unknown'], check: async () => END_UNKNOWN })
 
 /** All prerequisites of a kind. Its own come first, so that theirs have talked to the source before the clock is asked. */
 export const prerequisitesOf = (kind: ConnectorDefinition): readonly Prerequisite<any>[] => [

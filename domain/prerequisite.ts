@@ -8,19 +8,21 @@ export const VERDICTS = ['met', 'warning', 'unmet', 'unknown'] as const
 export type Verdict = (typeof VERDICTS)[number]
 
 /** The outcome of one check, in words an admin can act on. No person's data. */
-export interface CheckResult {
-  state: Verdict
+export interface CheckResult<V extends Verdict = Verdict> {
+  state: V
   /** Stable code of what was found, e.g. `listing_denied`. */
   code: string
   detail: string
 }
 
 /** What every prerequisite says of itself. */
-export interface PrerequisiteWords {
+export interface PrerequisiteWords<V extends Verdict = Verdict> {
   id: string
   title: string
   /** Anchor within the guide. */
   anchor: string
+  /** What its check can answer; `unknown` is among them wherever somebody outside is asked, who may be away. */
+  verdicts: readonly V[]
   /** The guide, where it is not that of whoever declares it. */
   guide?: string
   /** How it is mended, step by step; the guide says it at length. */
@@ -45,7 +47,7 @@ const WARN_DAYS = [1, 7, 30] as const
  * Of something that ends: a credential, a certificate, an attestation. Codes are `ends_within_1_day`,
  * `ends_within_7_days`, `ends_within_30_days`, so that each warning is a change of its own, `ended` and `lasts`.
  */
-export function untilItEnds(what: string, endsAt: Date, now: Date): CheckResult {
+export function untilItEnds(what: string, endsAt: Date, now: Date): CheckResult<'met' | 'warning' | 'unmet'> {
   const day = endsAt.toISOString().slice(0, 10)
   const left = endsAt.getTime() - now.getTime()
   if (left <= 0) return { state: 'unmet', code: 'ended', detail: `${what} ended on ${day}.` }

@@ -11,6 +11,9 @@ const HOUR_MS = 3_600_000
 const inHours = (hours: number): Date => new Date(NOW.getTime() + hours * HOUR_MS)
 const IDLE = { stopCode: null, stopDetail: null, oldestQueuedAt: null, lastAcceptedAt: null }
 
+/** What was answered, by the id of the prerequisite. */
+const seen = new Map<string, Set<string>>()
+
 async function verdict(
   id: string,
   { config = {}, ...input }: Partial<DestinationCheckInput> & { config?: unknown },
@@ -20,6 +23,7 @@ async function verdict(
   const tls = () => syslog.tls?.(config) ?? null
   const asked = { tls, allowPrivateAddresses, now: NOW, queue: IDLE, signal: AbortSignal.timeout(10_000) }
   const { state, code } = (await found?.check({ ...asked, ...input })) ?? { state: 'none', code: id }
+  seen.set(id, (seen.get(id) ?? new Set()).add(state))
   return `${state} ${code}`
 }
 
@@ -53,6 +57,11 @@ test('certificate: a receiver without TLS has none; one that shows none is not k
   await using mute = await showing(null)
   const signal = AbortSignal.timeout(200)
   expect(await verdict('certificate', { config: mute.config, signal })).toBe('unknown timeout')
+})
+
+test('every verdict of every prerequisite was seen, and no other', () => {
+  for (const { id, verdicts } of destinationPrerequisites)
+    expect([...(seen.get(id) ?? [])].sort(), id).toEqual([...verdicts].sort())
 })
 
 /** A receiver that shows this certificate; with none it takes the connection and says nothing. */

@@ -1,12 +1,16 @@
 import { connect } from 'node:tls'
-import { type CheckResult, type PrerequisiteWords, untilItEnds } from '../domain/prerequisite.ts'
+import { type CheckResult, type PrerequisiteWords, untilItEnds, type Verdict } from '../domain/prerequisite.ts'
 import { guardedLookup, isPrivateLiteral, PRIVATE_ADDRESS } from './addresses.ts'
 
 /** Conditions of destinations: that alerts arrive, and go on arriving. */
-export interface DestinationPrerequisite extends PrerequisiteWords {
+export interface DestinationPrerequisite<V extends Verdict = Verdict> extends PrerequisiteWords<V> {
   guide: string
-  check(input: DestinationCheckInput): Promise<CheckResult>
+  check(input: DestinationCheckInput): Promise<CheckResult<NoInfer<V>>>
 }
+
+/** A check that answers what is not among its verdicts does not compile. */
+const declared = <const V extends Verdict>(prerequisite: DestinationPrerequisite<V>): DestinationPrerequisite =>
+  prerequisite
 
 export interface DestinationCheckInput {
   /** Where TLS ends; null without it. Throws where the settings do not fit. */
@@ -36,11 +40,12 @@ const HOUR_MS = 3_600_000
 const BEHIND_HOURS = 1
 
 export const destinationPrerequisites: readonly DestinationPrerequisite[] = [
-  {
+  declared({
     id: 'delivering',
     title: 'The receiver takes what is sent',
     guide: GUIDE,
     anchor: 'delivering',
+    verdicts: ['met', 'warning', 'unmet', 'unknown'],
     onUnmet: 'warn',
     steps: ['Mend what the stop names, then resume the destination.'],
     blind: 'Whoever watches the receiver: new alerts wait in the queue.',
@@ -53,12 +58,13 @@ export const destinationPrerequisites: readonly DestinationPrerequisite[] = [
         ? { state: 'unknown', code: 'nothing_sent', detail: 'Nothing has been sent yet.' }
         : { state: 'met', code: 'accepted', detail: 'The receiver took everything so far.' }
     },
-  },
-  {
+  }),
+  declared({
     id: 'certificate',
     title: "The receiver's certificate lasts",
     guide: GUIDE,
     anchor: 'certificate',
+    verdicts: ['met', 'warning', 'unmet', 'unknown'],
     onUnmet: 'warn',
     steps: ['Renew the certificate at the receiver.'],
     blind: 'Whoever watches the receiver, from the day the certificate ends.',
@@ -70,7 +76,7 @@ export const destinationPrerequisites: readonly DestinationPrerequisite[] = [
         ? { state: 'unknown', code: end, detail: 'The receiver did not show its certificate.' }
         : untilItEnds("The receiver's certificate", end, now)
     },
-  },
+  }),
 ]
 
 /** When the certificate ends that a receiver shows; the network's own code where it shows none. Nothing is sent. */

@@ -4,12 +4,15 @@ import { storePrerequisites } from '../db/prerequisites.ts'
 import { type Importing, importing } from '../test/harness/importing.ts'
 import { insertConnector } from '../test/harness/rows.ts'
 import { daysAgo } from '../test/harness/trail.ts'
+import { loadTemplates } from './load.ts'
 import { policyPrerequisites } from './prerequisites.ts'
 
 /** Every verdict that a check of policies can give. Each test goes on where the last ended. */
 const COLUMNS = { person: 'Email', lastName: 'Last', firstName: 'First', addressLine1: 'Street', zipCode: 'Zip' }
 let i: Importing
 let profiles: string
+/** What was answered, by the id of the prerequisite. */
+const seen = new Map<string, Set<string>>()
 
 beforeAll(async () => {
   i = await importing()
@@ -21,6 +24,7 @@ beforeEach(() => sql`truncate activity`.execute(i.t.db))
 async function verdict(template: string, id: string): Promise<string> {
   const found = policyPrerequisites(template).find((each) => each.id === id)
   const { state, code } = (await found?.check({ db: i.t.db, now: new Date() })) ?? { state: 'none', code: id }
+  seen.set(id, (seen.get(id) ?? new Set()).add(state))
   return `${state} ${code}`
 }
 const fresh = () => verdict('patient-data-misuse', 'profiles-fresh')
@@ -93,6 +97,13 @@ test('Defender: nobody reads it, not checked yet, and of several tenants the bes
   expect(await plan()).toBe('warning plan_ends')
   await found(first, 'met', 'licensed')
   expect(await plan()).toBe('met licensed')
+})
+
+test('every verdict of every prerequisite of every template was seen, and no other', () => {
+  for (const template of loadTemplates().keys()) {
+    for (const { id, verdicts } of policyPrerequisites(template))
+      expect([...(seen.get(id) ?? [])].sort(), `${template}: ${id}`).toEqual([...verdicts].sort())
+  }
 })
 
 /** Takes the address from so many profiles; a file of the HR system has to bring one. */

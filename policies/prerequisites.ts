@@ -1,15 +1,18 @@
 import { sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
 import { verdictsOfKind } from '../db/prerequisites.ts'
-import { type CheckResult, type PrerequisiteWords, VERDICTS } from '../domain/prerequisite.ts'
+import { type CheckResult, type PrerequisiteWords, VERDICTS, type Verdict } from '../domain/prerequisite.ts'
 
 /** Conditions of policy templates: what has to be true of the signals together, whichever connector brings them. */
-export interface PolicyPrerequisite extends PrerequisiteWords {
+export interface PolicyPrerequisite<V extends Verdict = Verdict> extends PrerequisiteWords<V> {
   guide: string
   /** Templates that ask for it. */
   templates: readonly string[]
-  check(input: { db: Connection; now: Date }): Promise<CheckResult>
+  check(input: { db: Connection; now: Date }): Promise<CheckResult<NoInfer<V>>>
 }
+
+/** A check that answers what is not among its verdicts does not compile. */
+const declared = <const V extends Verdict>(prerequisite: PolicyPrerequisite<V>): PolicyPrerequisite => prerequisite
 
 const GUIDE = 'docs/guides/health-of-sources.md'
 const DAY_MS = 86_400_000
@@ -19,11 +22,12 @@ const ADDRESS_SHARE = { enough: 0.8, some: 0.5 }
 const DLP_DAYS = 90
 
 const all: readonly PolicyPrerequisite[] = [
-  {
+  declared({
     id: 'profiles-fresh',
     title: 'HR profiles are current',
     guide: GUIDE,
     anchor: 'profiles',
+    verdicts: ['met', 'warning', 'unmet'],
     templates: ['patient-data-misuse'],
     steps: ['Send the employee profiles of the HR system at least once a month.'],
     blind: 'Records of family, neighbours and colleagues who joined or moved since.',
@@ -42,12 +46,13 @@ const all: readonly PolicyPrerequisite[] = [
         ? { state: 'warning', code: 'profiles_ageing', detail }
         : { state: 'unmet', code: 'profiles_stale', detail }
     },
-  },
-  {
+  }),
+  declared({
     id: 'profile-addresses',
     title: 'HR profiles carry addresses',
     guide: GUIDE,
     anchor: 'addresses',
+    verdicts: ['met', 'warning', 'unmet'],
     templates: ['patient-data-misuse'],
     steps: ['Map street, number and postal code of the employee profile.'],
     blind: 'Records of neighbours, and of family members with another name.',
@@ -64,12 +69,13 @@ const all: readonly PolicyPrerequisite[] = [
         ? { state: 'warning', code: 'addresses_partly', detail }
         : { state: 'unmet', code: 'addresses_missing', detail }
     },
-  },
-  {
+  }),
+  declared({
     id: 'dlp-raises-high',
     title: 'A DLP policy raises findings of high severity',
     guide: GUIDE,
     anchor: 'dlp',
+    verdicts: ['met', 'warning', 'unknown'],
     templates: ['data-leaks', 'data-leaks-priority-users', 'data-leaks-risky-users'],
     address: 'https://purview.microsoft.com/datalossprevention',
     steps: ['In the DLP policy let a rule send incident reports with severity High.'],
@@ -98,12 +104,13 @@ const all: readonly PolicyPrerequisite[] = [
             detail: `No DLP finding within ${DLP_DAYS} days: attest that a rule raises high ones.`,
           }
     },
-  },
-  {
+  }),
+  declared({
     id: 'defender-plan',
     title: 'Defender for Endpoint is licensed',
     guide: 'docs/guides/microsoft-graph-alerts.md',
     anchor: 'licences',
+    verdicts: ['met', 'warning', 'unmet', 'unknown'],
     templates: [
       'security-policy-violations',
       'security-policy-violations-departing-users',
@@ -123,7 +130,7 @@ const all: readonly PolicyPrerequisite[] = [
         }
       )
     },
-  },
+  }),
 ]
 
 /** What a template asks for. */

@@ -2,7 +2,7 @@ import type { Answer, Fault } from './faults.ts'
 import { ENTRA_OPERATIONS, Entra } from './vendor/entra.ts'
 import { Timeline } from './vendor/timeline.ts'
 import { json, type TokenOffice } from './vendor/tokens.ts'
-import { startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
+import { setMembers, startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
 
 type Json = Record<string, any>
 
@@ -52,6 +52,7 @@ export async function startDefender(options: DefenderOptions = {}): Promise<Defe
           defender.add(alert, availableAt === undefined ? undefined : new Date(availableAt))
         }
       },
+      set: (state) => setMembers(defender, ['roles'], state),
     },
     options,
   )

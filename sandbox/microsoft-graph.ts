@@ -2,7 +2,7 @@ import type { Answer, Fault } from './faults.ts'
 import { ENTRA_APP, ENTRA_OPERATIONS, Entra } from './vendor/entra.ts'
 import { Timeline } from './vendor/timeline.ts'
 import { json, type TokenOffice } from './vendor/tokens.ts'
-import { startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
+import { setMembers, startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
 
 export const GRAPH_APP = ENTRA_APP
 
@@ -61,6 +61,7 @@ export async function startMicrosoftGraph(options: GraphOptions = {}): Promise<G
           graph.add(alert, availableAt === undefined ? undefined : new Date(availableAt))
         }
       },
+      set: (state) => setMembers(graph, ['roles', 'skus', 'secrets'], state),
     },
     options,
   )

@@ -2,7 +2,7 @@ import type { Answer, Fault } from './faults.ts'
 import { ENTRA_APP, ENTRA_OPERATIONS, Entra } from './vendor/entra.ts'
 import { Timeline } from './vendor/timeline.ts'
 import { json, type TokenOffice } from './vendor/tokens.ts'
-import { startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
+import { setMembers, startVendor, type Vendor, type VendorOptions, type VendorRequestIn } from './vendor/vendor.ts'
 
 export const OFFICE_APP = ENTRA_APP
 export const OFFICE_CONTENT_TYPES = [
@@ -85,6 +85,17 @@ export async function startOffice365(options: OfficeOptions = {}): Promise<Offic
           const created = contentCreated === undefined ? vendor.clock.now() : new Date(contentCreated)
           office.add(contentType, records, created, availableAt === undefined ? undefined : new Date(availableAt))
         }
+      },
+      set({ roles, subscriptions, ...state }) {
+        setMembers(office, ['audited'], state)
+        if (roles !== undefined) office.roles = new Set(roles as string[])
+        if (subscriptions === undefined) return
+        office.subscriptions = new Map(
+          Object.entries(subscriptions as Record<string, 'enabled' | 'disabled'>).map(([contentType, status]) => [
+            contentType,
+            { status, startedAt: new Date(0) },
+          ]),
+        )
       },
     },
     options,

@@ -1,4 +1,5 @@
-import { defineConnector, type Prerequisite, type PrerequisiteInput, type PrerequisiteResult } from '../connector.ts'
+import type { CheckResult, Verdict } from '../../domain/prerequisite.ts'
+import { defineConnector, type PrerequisiteInput, prerequisiteFor } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { type Bucket, openBucket } from './client.ts'
 import { config, type S3Config } from './config.ts'
@@ -13,9 +14,9 @@ const DAY_SECONDS = 86_400
 const root = ({ prefix }: S3Config): string => `${prefix}${prefix === '' || prefix.endsWith('/') ? '' : '/'}AWSLogs/`
 
 /** Asks the bucket; see `judged`. */
-const asking = (
+const asking = <V extends Verdict>(
   { config: settings, signal, access }: PrerequisiteInput<S3Config>,
-  ask: (bucket: Bucket) => Promise<PrerequisiteResult>,
+  ask: (bucket: Bucket) => Promise<CheckResult<V>>,
 ) =>
   judged(async () => {
     const bucket = openBucket(settings, signal, access)
@@ -26,11 +27,14 @@ const asking = (
     }
   })
 
-const prerequisites: Prerequisite<S3Config>[] = [
-  {
+const prerequisite = prerequisiteFor<S3Config>()
+
+const prerequisites = [
+  prerequisite({
     id: 'listing-allowed',
     title: 'The log bucket is reachable and may be listed',
     anchor: 'listing',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       asking(input, async (bucket) => {
@@ -44,11 +48,12 @@ const prerequisites: Prerequisite<S3Config>[] = [
               detail: `There is nothing under ${place}; correct bucket or prefix, or wait for the first delivery.`,
             }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'reading-allowed',
     title: 'Log files may be read',
     anchor: 'reading',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       asking(input, async (bucket) => {
@@ -58,11 +63,12 @@ const prerequisites: Prerequisite<S3Config>[] = [
         }
         return { state: 'unknown', code: 'no_logs', detail: 'There is no log file yet to try.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'object-level-logging',
     title: 'The trail records reads and writes of objects',
     anchor: 'object-level-logging',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'after',
     async check({ history }) {
       if (!history.lastCompletedImportAt)
@@ -76,7 +82,7 @@ const prerequisites: Prerequisite<S3Config>[] = [
             detail: 'No data event of an S3 object arrived within 7 days; add a data event selector to the trail.',
           }
     },
-  },
+  }),
 ]
 
 export const amazonS3 = defineConnector({

@@ -1,22 +1,25 @@
-import { defineConnector, type Prerequisite } from '../connector.ts'
+import { defineConnector, prerequisiteFor } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { openEvents } from './client.ts'
 import { type BoxConfig, config } from './config.ts'
 import { map } from './map.ts'
 import { read, readRange, SWEEP_EVERY_SECONDS, SWEEP_REACH_SECONDS } from './read.ts'
 
-const prerequisites: Prerequisite<BoxConfig>[] = [
-  {
+const prerequisite = prerequisiteFor<BoxConfig>()
+
+const prerequisites = [
+  prerequisite({
     id: 'events-readable',
     title: 'The app may read enterprise events',
     anchor: 'enterprise-events',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openEvents(input).now()
         return { state: 'met', code: 'read', detail: 'The event stream of the enterprise was read.' }
       }),
-  },
+  }),
 ]
 
 export const box = defineConnector({

@@ -1,26 +1,30 @@
-import { defineConnector, type Prerequisite } from '../connector.ts'
+import { defineConnector, prerequisiteFor } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { openTeamLog } from './client.ts'
 import { config, type DropboxConfig } from './config.ts'
 import { map } from './map.ts'
 import { read, readRange, SWEEP_EVERY_SECONDS, SWEEP_REACH_SECONDS } from './read.ts'
 
-const prerequisites: Prerequisite<DropboxConfig>[] = [
-  {
+const prerequisite = prerequisiteFor<DropboxConfig>()
+
+const prerequisites = [
+  prerequisite({
     id: 'log-readable',
     title: 'The app may read the team log',
     anchor: 'team-log',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openTeamLog(input).probe()
         return { state: 'met', code: 'read', detail: 'The team log was read.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'file-events',
     title: 'The plan records reads and writes of files',
     anchor: 'file-events',
+    verdicts: ['met', 'unknown'],
     when: 'after',
     async check({ history }) {
       if (!history.lastCompletedImportAt)
@@ -34,7 +38,7 @@ const prerequisites: Prerequisite<DropboxConfig>[] = [
             detail: 'No file event arrived within 7 days: lower plans do not record them, so downloads are invisible.',
           }
     },
-  },
+  }),
 ]
 
 export const dropbox = defineConnector({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isAppError } from '../../domain/errors.ts'
-import type { Prerequisite } from '../connector.ts'
+import { prerequisiteFor } from '../connector.ts'
 import { folderPlace } from './places/folder.ts'
 import type { Place } from './places/place.ts'
 import { s3Place } from './places/s3.ts'
@@ -70,10 +70,11 @@ async function openPickUp(config: PickUpConfig): Promise<Place> {
 }
 
 /** Where a server or a bucket is watched, it lets us in and shows its files. */
-export const pickUpReachable: Prerequisite<PickUpConfig> = {
+export const pickUpReachable = prerequisiteFor<PickUpConfig>()({
   id: 'pick-up',
   title: 'The watched server or bucket can be read',
   anchor: 'pick-up',
+  verdicts: ['met', 'unmet', 'unknown'],
   when: 'before',
   async check({ config }) {
     if (!config.pickUp) return { state: 'met', code: 'not_used', detail: 'No server or bucket is watched.' }
@@ -87,4 +88,4 @@ export const pickUpReachable: Prerequisite<PickUpConfig> = {
       return { state: error.retryable ? 'unknown' : 'unmet', code: error.code, detail }
     }
   },
-}
+})

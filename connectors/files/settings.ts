@@ -1,6 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { z } from 'zod'
-import type { Prerequisite } from '../connector.ts'
+import { type Prerequisite, prerequisiteFor } from '../connector.ts'
 import { DATE_FORMATS } from './dates.ts'
 import { SEPARATORS } from './delimited.ts'
 import { pickUpReachable, pickUpSettings } from './pick-up.ts'
@@ -34,10 +34,11 @@ function isZone(zone: string): boolean {
 }
 
 /** Where a folder is watched, the worker can look into it. */
-export const dropFolder: Prerequisite<{ dropFolder?: string | undefined }> = {
+export const dropFolder = prerequisiteFor<{ dropFolder?: string | undefined }>()({
   id: 'drop-folder',
   title: 'The watched folder can be read',
   anchor: 'drop-folder',
+  verdicts: ['met', 'unmet'],
   when: 'before',
   async check({ config: { dropFolder: folder } }) {
     if (!folder) return { state: 'met', code: 'not_used', detail: 'No folder is watched.' }
@@ -49,24 +50,26 @@ export const dropFolder: Prerequisite<{ dropFolder?: string | undefined }> = {
       return { state: 'unmet', code: 'folder_unreadable', detail }
     }
   },
-}
+})
 
 /** A pushed source that falls silent is noticed: a file is due every so many days. */
-export const freshness = <Config>(id: string, daysOf: (config: Config) => number): Prerequisite<Config> => ({
-  id,
-  title: 'A file was imported in time',
-  anchor: 'freshness',
-  when: 'after',
-  async check({ config, now, history }) {
-    const days = daysOf(config)
-    const last = history.lastCompletedImportAt
-    if (!last) return { state: 'unknown', code: 'never_imported', detail: 'No file has been imported yet.' }
-    const age = Math.floor((now.getTime() - last.getTime()) / 86_400_000)
-    return age < days
-      ? { state: 'met', code: 'fresh', detail: `The last file came ${age} days ago.` }
-      : { state: 'unmet', code: 'stale', detail: `The last file came ${age} days ago; upload a current one.` }
-  },
-})
+export const freshness = <Config>(id: string, daysOf: (config: Config) => number) =>
+  prerequisiteFor<Config>()({
+    id,
+    title: 'A file was imported in time',
+    anchor: 'freshness',
+    verdicts: ['met', 'unmet', 'unknown'],
+    when: 'after',
+    async check({ config, now, history }) {
+      const days = daysOf(config)
+      const last = history.lastCompletedImportAt
+      if (!last) return { state: 'unknown', code: 'never_imported', detail: 'No file has been imported yet.' }
+      const age = Math.floor((now.getTime() - last.getTime()) / 86_400_000)
+      return age < days
+        ? { state: 'met', code: 'fresh', detail: `The last file came ${age} days ago.` }
+        : { state: 'unmet', code: 'stale', detail: `The last file came ${age} days ago; upload a current one.` }
+    },
+  })
 
 /** What has to be true of every connector of files. */
 export const filePrerequisites = <Config>(id: string, daysOf: (config: Config) => number): Prerequisite<any>[] => [

@@ -1,5 +1,5 @@
 import { type Mapped, REJECTION_CODES, type Rejected } from '../../domain/signal.ts'
-import { defineConnector, type Prerequisite } from '../connector.ts'
+import { defineConnector, prerequisiteFor } from '../connector.ts'
 import { perSettings } from '../files/per-settings.ts'
 import { judged } from '../judged.ts'
 import { pathReader } from '../mapping/fields.ts'
@@ -16,11 +16,14 @@ function map(record: unknown, settings: RestConfig): Mapped {
     : { type: 'rejected', code: 'field_invalid', expected: 'an object' }
 }
 
-const prerequisites: Prerequisite<RestConfig>[] = [
-  {
+const prerequisite = prerequisiteFor<RestConfig>()
+
+const prerequisites = [
+  prerequisite({
     id: 'list-readable',
     title: 'The list can be read',
     anchor: 'list',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
@@ -29,11 +32,12 @@ const prerequisites: Prerequisite<RestConfig>[] = [
           ? { state: 'met', code: 'read', detail: `A page of ${items.length} records was read.` }
           : { state: 'met', code: 'read_none', detail: 'The list can be read and is empty.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'mapping-fits',
     title: 'The mapping fits the records',
     anchor: 'mapping',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
@@ -55,7 +59,7 @@ const prerequisites: Prerequisite<RestConfig>[] = [
           detail: `None of ${items.length} records fits: ${first.code}${at}. ${REJECTION_CODES[first.code]}`,
         }
       }),
-  },
+  }),
 ]
 
 export const genericRest = defineConnector({

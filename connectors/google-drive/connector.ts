@@ -1,37 +1,42 @@
-import { defineConnector, type Prerequisite } from '../connector.ts'
+import { defineConnector, prerequisiteFor } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { openDriveLog } from './client.ts'
 import { config, type GoogleDriveConfig } from './config.ts'
 import { map } from './map.ts'
 import { OVERLAP_SECONDS, REACH_DAYS, read, readRange, SWEEP_EVERY_SECONDS, SWEEP_REACH_SECONDS } from './read.ts'
 
-const prerequisites: Prerequisite<GoogleDriveConfig>[] = [
-  {
+const prerequisite = prerequisiteFor<GoogleDriveConfig>()
+
+const prerequisites = [
+  prerequisite({
     id: 'delegated',
     title: 'The service account may speak in the admin’s name',
     anchor: 'delegation',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openDriveLog(input).signIn()
         return { state: 'met', code: 'signed_in', detail: 'The service account signed in as the admin.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'log-readable',
     title: 'The admin may read the Drive log',
     anchor: 'drive-log',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openDriveLog(input).probe()
         return { state: 'met', code: 'read', detail: 'The Drive log was read.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'file-events',
     title: 'The edition records what happens to files',
     anchor: 'file-events',
+    verdicts: ['met', 'unknown'],
     when: 'after',
     async check({ history }) {
       if (!history.lastCompletedImportAt)
@@ -44,7 +49,7 @@ const prerequisites: Prerequisite<GoogleDriveConfig>[] = [
             detail: 'No Drive event arrived within 7 days: some editions of Google Workspace do not record them.',
           }
     },
-  },
+  }),
 ]
 
 export const googleDrive = defineConnector({

@@ -1,5 +1,5 @@
 import type { PrerequisiteWords } from '../../domain/prerequisite.ts'
-import type { Prerequisite, PrerequisiteInput } from '../connector.ts'
+import { type PrerequisiteInput, prerequisiteFor } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { rolesVerdict } from '../microsoft/app.ts'
 import { licenceVerdict, SERVICE_PLANS, type ServicePlan } from '../microsoft/licences.ts'
@@ -13,34 +13,39 @@ const NEEDED = { graph: ['SecurityAlert.Read.All'], defender: ['Alert.Read.All']
 const USEFUL = ['Organization.Read.All', 'Application.Read.All']
 
 /** Alerts of one product come from a tenant that is licensed for it; those of the others come all the same. */
-const licence = (plan: ServicePlan, words: PrerequisiteWords): Prerequisite<GraphAlertsConfig> => ({
-  when: 'before',
-  onUnmet: 'warn',
-  address: 'https://admin.microsoft.com/#/subscriptions',
-  ...words,
-  check: (input) =>
-    judged(async () => {
-      if (input.config.api === 'defender') {
-        // This API belongs to the product: without it nobody answers.
-        await openAlerts(input).probe()
-        return { state: 'met', code: 'answered', detail: 'Defender for Endpoint itself answers.' }
-      }
-      const body = await openTenant(input).licences()
-      return body === null
-        ? {
-            state: 'unknown',
-            code: 'licences_unreadable',
-            detail: 'The app may not read licences: grant Organization.Read.All, or attest it.',
-          }
-        : licenceVerdict(body, plan, input.history.people)
-    }),
-})
+const licence = (plan: ServicePlan, words: Omit<PrerequisiteWords, 'verdicts'>) =>
+  prerequisite({
+    verdicts: ['met', 'warning', 'unmet', 'unknown'],
+    when: 'before',
+    onUnmet: 'warn',
+    address: 'https://admin.microsoft.com/#/subscriptions',
+    ...words,
+    check: (input) =>
+      judged(async () => {
+        if (input.config.api === 'defender') {
+          // This API belongs to the product: without it nobody answers.
+          await openAlerts(input).probe()
+          return { state: 'met', code: 'answered', detail: 'Defender for Endpoint itself answers.' }
+        }
+        const body = await openTenant(input).licences()
+        return body === null
+          ? {
+              state: 'unknown',
+              code: 'licences_unreadable',
+              detail: 'The app may not read licences: grant Organization.Read.All, or attest it.',
+            }
+          : licenceVerdict(body, plan, input.history.people)
+      }),
+  })
 
-export const prerequisites: Prerequisite<GraphAlertsConfig>[] = [
-  {
+const prerequisite = prerequisiteFor<GraphAlertsConfig>()
+
+export const prerequisites = [
+  prerequisite({
     id: 'app-roles',
     title: 'The app has what it needs and no more',
     anchor: 'permission',
+    verdicts: ['met', 'warning', 'unmet', 'unknown'],
     address: 'https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps',
     steps: ['API permissions › Add › Microsoft Graph › Application permissions.', 'Grant admin consent.'],
     blind: 'All alerts.',
@@ -50,11 +55,12 @@ export const prerequisites: Prerequisite<GraphAlertsConfig>[] = [
         const resource = config.api === 'defender' ? config.defenderResource : config.graphUrl
         return rolesVerdict(await rolesAt({ ...config, resource }, access, signal), NEEDED[config.api], USEFUL)
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'alerts-readable',
     title: 'The app may read security alerts',
     anchor: 'permission',
+    verdicts: ['met', 'unmet', 'unknown'],
     blind: 'All alerts.',
     when: 'before',
     check: (input) =>
@@ -63,7 +69,7 @@ export const prerequisites: Prerequisite<GraphAlertsConfig>[] = [
         const found = alerts.length > 0 ? 'The newest alert was read.' : 'Alerts may be read; the tenant has none.'
         return { state: 'met', code: alerts.length > 0 ? 'read' : 'read_none', detail: found }
       }),
-  },
+  }),
   licence(SERVICE_PLANS.defenderForEndpoint, {
     id: 'defender-plan',
     title: 'The tenant is licensed for Defender for Endpoint, plan 2',

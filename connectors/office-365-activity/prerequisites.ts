@@ -1,5 +1,6 @@
 import { isAppError } from '../../domain/errors.ts'
-import type { Prerequisite, PrerequisiteResult } from '../connector.ts'
+import type { CheckResult, Verdict } from '../../domain/prerequisite.ts'
+import { prerequisiteFor } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { openFeed } from './client.ts'
 import type { OfficeConfig } from './config.ts'
@@ -8,28 +9,32 @@ const HOUR_MS = 3_600_000
 /** A subscription that was started hands out its first content within so long. */
 const FIRST_CONTENT_MS = 12 * HOUR_MS
 
-const result = (state: PrerequisiteResult['state'], code: string, detail: string): PrerequisiteResult => ({
+const result = <V extends Verdict>(state: V, code: string, detail: string): CheckResult<V> => ({
   state,
   code,
   detail,
 })
 
-export const prerequisites: Prerequisite<OfficeConfig>[] = [
-  {
+const prerequisite = prerequisiteFor<OfficeConfig>()
+
+export const prerequisites = [
+  prerequisite({
     id: 'feed-readable',
     title: 'The app may read the activity feed, and the tenant is audited',
     anchor: 'permission',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openFeed(input).subscriptions()
         return result('met', 'consented', 'The app signed in and may read the feed.')
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'subscribed',
     title: 'The content types are subscribed to',
     anchor: 'subscriptions',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
@@ -60,11 +65,12 @@ export const prerequisites: Prerequisite<OfficeConfig>[] = [
           `Started: ${missing.join(', ')}. The first content comes within 12 hours.`,
         )
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'dlp-readable',
     title: 'Records of data loss prevention may be read',
     anchor: 'dlp',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
@@ -81,11 +87,12 @@ export const prerequisites: Prerequisite<OfficeConfig>[] = [
         }
         return result('met', 'read', 'The list of DLP records was read.')
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'content-arrives',
     title: 'Content arrives',
     anchor: 'content',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'after',
     async check({ history, now }) {
       if (history.recentEvents.size > 0) return result('met', 'content_seen', 'Records arrived within 7 days.')
@@ -98,5 +105,5 @@ export const prerequisites: Prerequisite<OfficeConfig>[] = [
             'Nothing arrived within 7 days although subscriptions hand out their first content within 12 hours. Check that auditing is on.',
           )
     },
-  },
+  }),
 ]

@@ -1,4 +1,4 @@
-import { defineConnector, type Prerequisite } from '../connector.ts'
+import { defineConnector, prerequisiteFor } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { openEventLog } from './client.ts'
 import { config, INTERVALS, type SalesforceConfig } from './config.ts'
@@ -10,44 +10,50 @@ const LICENSED = ['ReportExport', 'Report', 'ContentTransfer', 'API', 'RestApi',
 /** Enough to see whether there are files, and users. */
 const ONE = 'LIMIT 1'
 
-const prerequisites: Prerequisite<SalesforceConfig>[] = [
-  {
+const prerequisite = prerequisiteFor<SalesforceConfig>()
+
+const prerequisites = [
+  prerequisite({
     id: 'signed-in',
     title: 'The app signs in to this organisation',
     anchor: 'sign-in',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openEventLog(input).signIn()
         return { state: 'met', code: 'signed_in', detail: 'The app signed in as the integration user.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'log-readable',
     title: 'The user may read event log files',
     anchor: 'event-log-files',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openEventLog(input).query(`SELECT Id FROM EventLogFile ${ONE}`)
         return { state: 'met', code: 'read', detail: 'Event log files may be read.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'users-readable',
     title: 'The user may see who the users are',
     anchor: 'users',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'before',
     check: (input) =>
       judged(async () => {
         await openEventLog(input).users(['005000000000000AAA'])
         return { state: 'met', code: 'read', detail: 'Users may be looked up.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'interval-available',
     title: 'The organisation has files of the chosen interval',
     anchor: 'interval',
+    verdicts: ['met', 'unmet', 'unknown'],
     when: 'after',
     check: (input) =>
       judged(async () => {
@@ -62,11 +68,12 @@ const prerequisites: Prerequisite<SalesforceConfig>[] = [
           ? { state: 'unmet', code: 'other_interval', detail: `There are only ${other} files: choose these.` }
           : { state: 'unknown', code: 'no_files', detail: 'There is no event log file yet; the first takes a day.' }
       }),
-  },
-  {
+  }),
+  prerequisite({
     id: 'event-monitoring',
     title: 'The organisation is licensed for Event Monitoring',
     anchor: 'event-monitoring',
+    verdicts: ['met', 'unknown'],
     when: 'after',
     async check({ history }) {
       if (!history.lastCompletedImportAt)
@@ -79,7 +86,7 @@ const prerequisites: Prerequisite<SalesforceConfig>[] = [
             detail: 'Only sign-ins arrived within 7 days: exports and downloads need the Event Monitoring licence.',
           }
     },
-  },
+  }),
 ]
 
 export const salesforce = defineConnector({

@@ -25,6 +25,8 @@ export interface VendorRoutes {
   wordFault?(fault: Fault & { code: string }): Answer
   /** Stages the events of a control request. Throws RangeError where one does not fit. */
   stage?(events: readonly unknown[]): void
+  /** Sets what an admin of the vendor would: permissions, licences. Throws RangeError for what there is none of. */
+  set?(state: Record<string, unknown>): void
 }
 
 export interface VendorOptions {
@@ -50,7 +52,7 @@ export interface Vendor extends AsyncDisposable {
  * What every vendor's stand-in is made of: real HTTP on 127.0.0.1, armed faults, a request log, a clock of its own, and
  * `/_control` to steer them from outside:
  * `POST /_control/clock {"set": "2026-11-20T09:00:00Z"}` or `{"advanceMs": 60000}` · `POST /_control/events [ … ]` ·
- * `POST /_control/faults {"match": "events", "status": 503, "times": 2}` · `DELETE /_control/faults` · `GET /_control/requests`
+ * `POST /_control/state {"roles": []}` · `POST /_control/faults {"match": "events", "status": 503, "times": 2}` · `DELETE /_control/faults` · `GET /_control/requests`
  */
 export async function startVendor(
   routes: VendorRoutes,
@@ -110,6 +112,14 @@ export async function startVendor(
   return vendor
 }
 
+/** For a vendor whose state is members of its own: sets those that may be set. */
+export function setMembers<T extends object>(vendor: T, may: readonly (keyof T & string)[], state: Partial<T>): void {
+  for (const name of Object.keys(state)) {
+    if (!may.includes(name as keyof T & string)) throw new RangeError(`there is no ${name}, only ${may.join(', ')}`)
+  }
+  Object.assign(vendor, state)
+}
+
 interface Steered {
   clock: VirtualClock
   faults: Faults
@@ -138,6 +148,10 @@ async function control(request: IncomingMessage, { clock, faults, requests, rout
     }
     if (asked === 'POST /events' && routes.stage && Array.isArray(sent)) {
       routes.stage(sent)
+      return { status: 204 }
+    }
+    if (asked === 'POST /state' && routes.set) {
+      routes.set(sent)
       return { status: 204 }
     }
     return json(404, { error: `there is no control ${asked}` })
