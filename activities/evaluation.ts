@@ -229,7 +229,8 @@ async function raise(
     .innerJoin('alert_version', (join) =>
       join.onRef('alert_version.alert_id', '=', 'alert.id').onRef('alert_version.version', '=', 'alert.version'),
     )
-    .select(['alert.id', 'alert.score', 'alert_version.receipt_id'])
+    .innerJoin('receipt', 'receipt.id', 'alert_version.receipt_id')
+    .select(['alert.id', 'alert.score', 'alert_version.receipt_id', 'receipt.trigger'])
     .where('alert.policy_id', '=', policy.id)
     .where('alert.person_id', '=', evaluation.personId)
     .where('alert.state', 'in', ['needs_review', 'confirmed'])
@@ -241,7 +242,11 @@ async function raise(
   const score = scoreOf(insights)
   if (!open && score < settings.raiseAt) return null
   const before = open ? await readContributions(tx, open.receipt_id) : []
-  if (open && sameInsights(before, insights)) return null
+  if (
+    open &&
+    saysTheSame({ activation: open.trigger as unknown as Activation, insights: before }, { ...evaluation, insights })
+  )
+    return null
 
   const alertId = open?.id ?? uuid()
   const receiptId = uuid()
@@ -284,16 +289,25 @@ async function raise(
   return { alertId, created: !open, destinations: changed.destinations }
 }
 
-const sameInsights = (stored: readonly Insight[], fresh: readonly Insight[]): boolean =>
-  canonicalJson(stored.map(comparable)) === canonicalJson(fresh.map(comparable))
+type Finding = Pick<PersonEvaluation, 'activation' | 'insights'>
 
-const comparable = ({ indicatorId, indicatorVersion, day, value, tier, weight }: Insight) => ({
-  indicatorId,
-  indicatorVersion,
-  day,
-  value,
-  tier,
-  weight,
+/** Whether a receipt would say again what the last one said, words and windows included; evidence apart. */
+const saysTheSame = (stored: Finding, fresh: Finding): boolean =>
+  canonicalJson(comparable(stored)) === canonicalJson(comparable(fresh))
+
+/** Without the fact's id: a row that HR sends again in other words tells of the same leave. */
+const comparable = ({ activation: { factId: _, ...activation }, insights }: Finding) => ({
+  activation,
+  insights: insights.map((insight) => ({
+    indicatorId: insight.indicatorId,
+    indicatorVersion: insight.indicatorVersion,
+    day: insight.day,
+    value: insight.value,
+    tier: insight.tier,
+    weight: insight.weight,
+    boosters: insight.boosters.map(({ id, weight, because }) => ({ id, weight, because })),
+    because: insight.because,
+  })),
 })
 
 async function insertReceipt(

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
+import { OPEN_ALERT_STATES } from '../domain/alert.ts'
 import { normaliseToken, tokensOfIdentifier } from '../domain/name-tokens.ts'
 import { ownText } from '../domain/own-text.ts'
 import { pseudonymFrom } from '../domain/pseudonym.ts'
@@ -174,7 +175,26 @@ export async function joinIdentities(
       not(exists(selectFrom('identity').select('id').whereRef('identity.person_id', '=', 'name_token.person_id'))),
     )
     .execute()
+  await requestEmptied(
+    tx,
+    moved.rows.map((row) => row.from_person),
+  )
   return [...new Set(moved.rows.flatMap((row) => [row.from_person, row.to_person]))]
+}
+
+/**
+ * Asks the policies to look again at people who have no account left and an alert still open: its evidence is another
+ * person's now. Notices go by accounts and would not find them.
+ */
+async function requestEmptied(tx: Connection, personIds: readonly number[]): Promise<void> {
+  await sql`
+    insert into evaluation_request (policy_id, person_id)
+    select distinct policy.id, alert.person_id
+    from alert join policy on policy.id = alert.policy_id and policy.state = 'enabled'
+    where alert.person_id = any (${personIds}::bigint[]) and alert.state = any (${[...OPEN_ALERT_STATES]}::text[])
+      and not exists (select from identity where identity.person_id = alert.person_id)
+    order by 1, 2
+    on conflict (policy_id, person_id) do update set requested_at = now()`.execute(tx)
 }
 
 const PARAMETERS_AT_MOST = 30_000

@@ -16,7 +16,10 @@ const DAY_MS = 86_400_000
 export async function openWindows(tx: Connection, input: EvaluateInput): Promise<Map<number, Activation>> {
   if (input.personIds?.length === 0) return new Map()
   const found = [...(await byFacts(tx, input)), ...(await byIndicators(tx, input))].sort(
-    (a, b) => compare(a.activation.day, b.activation.day) || compare(sourceOf(a), sourceOf(b)),
+    (a, b) =>
+      compare(a.activation.day, b.activation.day) ||
+      compare(a.activation.kind, b.activation.kind) ||
+      compare(sourceOf(a), sourceOf(b)),
   )
   const open = new Map<number, Activation>()
   for (const { personId, activation } of found) {

@@ -8,6 +8,7 @@ import { runImport } from '../../activities/imports.ts'
 import { AccessBook } from '../../connectors/access.ts'
 import { openOriginLookup } from '../../connectors/origin.ts'
 import { closeImport, openFileImport, openPullImport } from '../../db/imports.ts'
+import type { KeyRing } from '../../db/keyring.ts'
 import { Spool } from '../../db/spool.ts'
 import type { ImportBalance } from '../../domain/processes.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
@@ -26,8 +27,8 @@ export interface Importing extends AsyncDisposable {
 }
 
 /** A database with what the activities of imports and evaluations need, without Temporal: nothing here waits or retries. */
-export async function importing(): Promise<Importing> {
-  const t = await testDatabase()
+export async function importing(ring?: KeyRing): Promise<Importing> {
+  const t = await testDatabase(ring)
   const folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-spool-'))
   const deps: Deps = {
     db: t.db,

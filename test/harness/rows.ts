@@ -20,8 +20,8 @@ export async function insertConnector(
   t: TestDatabase,
   kind: string,
   settings: Record<string, unknown>,
+  id: string = uuid(),
 ): Promise<string> {
-  const id = uuid()
   const parts = partSecrets(connectorKind(kind).config, settings)
   await t.db
     .insertInto('connector')
