@@ -42,6 +42,8 @@ export interface AlertEvent {
   /** 1, 2, 3 … without gaps per alert. */
   revision: number
   change: AlertChange
+  /** Why the platform itself made this version, in words that name nobody; null where somebody acted. */
+  because: string | null
   status: AlertState
   severity: Severity
   /** 0..100, one decimal. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { alertEvent } from '../db/alerts.ts'
 import type { Evidence } from '../domain/score.ts'
 import { addDays, dayOf } from '../domain/window.ts'
 import type { Occurrence } from '../sandbox/benches/bench.ts'
@@ -163,6 +164,10 @@ test('an alert follows the finding that raised it, down and up, by versions that
     fallen,
     { ...risen, because: 'The score rose from 0 to 60: 1 insight joined or grew.' },
   ])
+  // Receivers are told the same.
+  const { id } = await t.t.db.selectFrom('alert').select('id').executeTakeFirstOrThrow()
+  const told = async (version: number) => (await alertEvent(t.t.db, id, version, 'http://openirm.test')).because
+  expect([await told(1), await told(2)]).toEqual([null, fallen.because])
   // Nothing new is no version.
   expect(await versions()).toHaveLength(3)
 })

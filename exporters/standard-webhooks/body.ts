@@ -35,6 +35,7 @@ function alertData(event: AlertEvent): AlertEvent {
     alert_id: event.alert_id,
     revision: event.revision,
     change: event.change,
+    because: event.because,
     status: event.status,
     severity: event.severity,
     score: event.score,

@@ -129,9 +129,12 @@ function alertKeys(event: AlertEvent): Extension {
     flexString2: event.evidence_omitted,
     cnt: count,
     request: event.link,
-    msg: `${event.change}: risk score ${event.score}, severity ${event.severity}, ${count} insights, status ${event.status}${blindText(event)}`,
+    msg: `${event.change}: risk score ${event.score}, severity ${event.severity}, ${count} insights, status ${event.status}${blindText(event)}${becauseText(event)}`,
   }
 }
+
+/** Last, since it is what may be cut. */
+const becauseText = ({ because }: AlertEvent): string => (because === null ? '' : `. ${because}`)
 
 /** The sources that the policy could not see for a while, by their kinds. */
 function blindText({ blind_spots }: AlertEvent): string {

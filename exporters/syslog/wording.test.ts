@@ -104,6 +104,15 @@ describe('an alert as CEF', () => {
     )
   })
 
+  test('says why the platform made a version, and nothing where somebody acted', () => {
+    const message = (because: string | null) =>
+      readCef(cef(anAlert({ because, blind_spots: [] }), origin)).extension['msg']
+    const plain = 'confirmed: risk score 87.4, severity high, 2 insights, status confirmed'
+    expect(message(null)).toBe(plain)
+    const because = 'The score fell from 60 to 0: its source closed a finding as harmless.'
+    expect(message(because)).toBe(`${plain}. ${because}`)
+  })
+
   test.each([
     ['low', '3'],
     ['medium', '6'],

@@ -5,6 +5,8 @@ import path from 'node:path'
 import { freePort } from '../../cli/embedded/ports.ts'
 import { type RunningPostgres, startPostgres } from '../../cli/embedded/postgres.ts'
 import { isAlive, waitFor } from '../../cli/embedded/processes.ts'
+import { findTemporalCli } from '../../cli/embedded/temporal-cli.ts'
+import { type RunningTemporal, startTemporal } from '../../cli/embedded/temporal-server.ts'
 import { createDatabase, createPool } from '../../db/connection.ts'
 import { createKeyRing } from '../../db/keyring.ts'
 import { createStaff, createToken, type Role } from '../../db/staff.ts'
@@ -14,9 +16,12 @@ import type { TestDatabase } from '../harness/database.ts'
 import { openirm, type Running, startOpenirm } from '../harness/openirm.ts'
 
 export const VICTIMS = ['worker', 'api', 'postgres'] as const
-export type Victim = (typeof VICTIMS)[number]
+export type Victim = (typeof VICTIMS)[number] | 'temporal'
 
-/** The production shape with a PostgreSQL of its own, each part a process that may be killed. */
+/**
+ * The production shape with a PostgreSQL of its own, each part a process that may be killed. Temporal's server only where it
+ * was asked for: else it is one that several installations share.
+ */
 export interface Installation extends AsyncDisposable {
   t: TestDatabase
   /** Somebody new with these roles, asking over HTTP. */
@@ -27,17 +32,20 @@ export interface Installation extends AsyncDisposable {
   startAgain(victim: Victim): Promise<void>
 }
 
-export async function install(): Promise<Installation> {
+export async function install({ ownTemporal = false } = {}): Promise<Installation> {
   const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-crash-'))
   chmodSync(dataDir, 0o755)
   const log = { info: () => {} }
   let postgres: RunningPostgres = await startPostgres({ dataDir, log })
+  const startOwnTemporal = async (ports: { preferredPort?: number } = {}): Promise<RunningTemporal> =>
+    startTemporal({ cliPath: (await findTemporalCli({ log })).path, dataDir, log, ...ports })
+  let temporal = ownTemporal ? await startOwnTemporal() : null
   const { port: apiPort } = await freePort()
   const ring = createKeyRing()
   const bundle = path.join(dataDir, 'workflow-bundle.js')
   const env = {
     DATABASE_URL: postgres.url,
-    TEMPORAL_ADDRESS: process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string,
+    TEMPORAL_ADDRESS: temporal?.address ?? (process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] as string),
     TEMPORAL_NAMESPACE: `crash-${randomBytes(5).toString('hex')}`,
     OPENIRM_KEYRING: JSON.stringify(ring),
     OPENIRM_SPOOL_DIR: path.join(dataDir, 'spool'),
@@ -72,8 +80,12 @@ export async function install(): Promise<Installation> {
     vault: new Vault(ring),
     [Symbol.asyncDispose]: () => pool.end(),
   }
-  const pidOf = (victim: Victim): number =>
-    victim === 'postgres' ? postgres.pid : (running[victim].child.pid as number)
+  const pidOf = (victim: Victim): number => {
+    if (victim === 'postgres') return postgres.pid
+    if (victim !== 'temporal') return running[victim].child.pid as number
+    if (temporal === null) throw new Error('the Temporal server is not of this installation')
+    return temporal.pid
+  }
   const kill = async (victim: Victim) => {
     const pid = pidOf(victim)
     process.kill(pid, 'SIGKILL')
@@ -89,8 +101,13 @@ export async function install(): Promise<Installation> {
     },
     kill,
     async startAgain(victim) {
-      if (victim !== 'postgres') {
+      if (victim === 'worker' || victim === 'api') {
         running[victim] = await start[victim]()
+        return
+      }
+      if (victim === 'temporal') {
+        temporal = await startOwnTemporal({ preferredPort: Number(env.TEMPORAL_ADDRESS.split(':').at(-1)) })
+        if (temporal.address !== env.TEMPORAL_ADDRESS) throw new Error('Temporal came back under another address')
         return
       }
       postgres = await startPostgres({ dataDir, log, preferredPort: postgres.port })
@@ -100,6 +117,7 @@ export async function install(): Promise<Installation> {
       for (const { child } of Object.values(running)) child.kill('SIGKILL')
       await t[Symbol.asyncDispose]()
       await postgres.stop()
+      await temporal?.stop()
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
