@@ -223,5 +223,9 @@ test('a leaver who takes data becomes an alert, an approval, a case, and a SIEM 
   expect(await altered('delete from audit_entry where seq = 2', verifyAudit)).toBe('audit entry 2 is missing')
   const forged = "update delivery set payload = replace(payload, 'high', 'low') where number = 1"
   expect(await altered(forged, verifyExports)).toMatch(/^delivery 1 .* does not match its hash/)
+  // One that was told before events said why is true of its version; only the manifest counted other bytes.
+  const earlier = `update delivery set payload = earlier, payload_sha256 = encode(sha256(convert_to(earlier, 'UTF8')), 'hex')
+    from (select number as of, replace(payload, '"because":null,', '') as earlier from delivery) told where of = number and number = 1`
+  expect(await altered(earlier, verifyExports)).toMatch(/^delivery 5 .* manifest is not true/)
   expect(await altered('delete from delivery where number = 3', verifyExports)).toMatch(/^delivery 3 .* is missing/)
 })
