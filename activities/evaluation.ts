@@ -18,7 +18,7 @@ import {
   withoutSpent,
 } from '../domain/score.ts'
 import { rebuildRollups, rollupKey } from '../policies/compile.ts'
-import { evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
+import { type Continuing, evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
 import { evidenceOf } from '../policies/evidence.ts'
 import { pinnedIndicators, storedDefinition } from '../policies/load.ts'
 import type { PolicyDefinition } from '../policies/template.ts'
@@ -193,7 +193,7 @@ async function openAlertWindows(
   tx: Connection,
   policyId: string,
   personIds: readonly number[] | null,
-): Promise<Map<number, Activation>> {
+): Promise<Map<number, Continuing>> {
   if (personIds?.length === 0) return new Map()
   let query = tx
     .selectFrom('alert')
@@ -202,11 +202,24 @@ async function openAlertWindows(
     )
     .innerJoin('receipt', 'receipt.id', 'alert_version.receipt_id')
     .select(['alert.person_id', 'receipt.trigger'])
+    .select(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('identity_move')
+          .select('identity_move.id')
+          .whereRef('identity_move.from_person', '=', 'alert.person_id')
+          .whereRef('identity_move.created_at', '>=', 'alert.opened_at'),
+      ).as('parted_since'),
+    )
     .where('alert.policy_id', '=', policyId)
     .where('alert.state', 'in', [...OPEN_ALERT_STATES])
   if (personIds) query = query.where('alert.person_id', 'in', [...personIds])
   const rows = await query.execute()
-  return new Map(rows.map((row) => [row.person_id, row.trigger as unknown as Activation]))
+  return new Map(
+    rows.map((row) => [
+      row.person_id,
+      { activation: row.trigger as unknown as Activation, partedSince: Boolean(row.parted_since) },
+    ]),
+  )
 }
 
 interface Raised {
@@ -230,7 +243,7 @@ async function raise(
       join.onRef('alert_version.alert_id', '=', 'alert.id').onRef('alert_version.version', '=', 'alert.version'),
     )
     .innerJoin('receipt', 'receipt.id', 'alert_version.receipt_id')
-    .select(['alert.id', 'alert.score', 'alert_version.receipt_id', 'receipt.trigger'])
+    .select(['alert.id', 'alert.score', 'alert_version.receipt_id', 'alert_version.created_at', 'receipt.trigger'])
     .where('alert.policy_id', '=', policy.id)
     .where('alert.person_id', '=', evaluation.personId)
     .where('alert.state', 'in', ['needs_review', 'confirmed'])
@@ -277,10 +290,12 @@ async function raise(
     ...(open
       ? {
           because: await explainRescoring(tx, {
+            personId: evaluation.personId,
             identityIds: evaluation.identityIds,
             before,
             after: insights,
             scores: { before: open.score, after: score },
+            since: open.created_at,
           }),
         }
       : {}),

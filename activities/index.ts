@@ -7,6 +7,7 @@ import { buildRollups, evaluatePolicy } from './evaluation.ts'
 import { drainDestination, resumeDestination, writeManifests } from './exports.ts'
 import { asFailure } from './failure.ts'
 import { checkDestinations, checkPolicies, recordSight } from './health.ts'
+import { matchIdentities, recountDays } from './identities.ts'
 import { type ActivityControls, beginImports, finishImport, runImport } from './imports.ts'
 import {
   nudgeEvaluations,
@@ -66,6 +67,8 @@ export const createActivities = (deps: Deps) =>
     applyConnectorSchedules: applyConnectorSchedules(deps),
     buildRollups: ({ policyId }: { policyId: string }) => beating((controls) => buildRollups(deps, policyId, controls)),
     evaluatePolicy: evaluatePolicy(deps),
+    matchIdentities: () => beating((controls) => matchIdentities(deps, controls)),
+    recountDays: () => beating((controls) => recountDays(deps, controls)),
     nudgeEvaluations: nudgeEvaluations(deps),
     nudgeExports: nudgeExports(deps),
     openTriage: openTriage(deps),

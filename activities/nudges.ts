@@ -3,7 +3,16 @@ import { readConnector } from '../db/connectors.ts'
 import { spreadNotices } from '../db/notices.ts'
 import { type ApprovalInput, SIGNALS } from '../domain/processes.ts'
 import type { Deps } from './deps.ts'
-import { approvalStart, caseStart, evaluationStart, exportStart, prerequisiteStart, triageStart } from './starting.ts'
+import { identitiesWait } from './identities.ts'
+import {
+  approvalStart,
+  caseStart,
+  evaluationStart,
+  exportStart,
+  identityUpkeep,
+  prerequisiteStart,
+  triageStart,
+} from './starting.ts'
 
 /** Starts what is not running; a repeated call finds it running. */
 async function ensure(client: Client, { type, ...options }: ReturnType<typeof triageStart>): Promise<void> {
@@ -27,8 +36,14 @@ export const startCheck =
     await ensure(deps.temporal, prerequisiteStart(connectorId, kind))
   }
 
-/** Policies with people to look at again. */
+/** The upkeep of identities, where accounts came that nobody compared or days wait to be counted. */
+export async function nudgeIdentities(deps: Deps): Promise<void> {
+  if (await identitiesWait(deps.db)) await wake(deps.temporal, identityUpkeep(), SIGNALS.identitiesChanged)
+}
+
+/** Policies with people to look at again; what an import brought may also join people, or part them. */
 export const nudgeEvaluations = (deps: Deps) => async (): Promise<number> => {
+  await nudgeIdentities(deps)
   await spreadNotices(deps.db)
   const policies = await deps.db.selectFrom('evaluation_request').select('policy_id').distinct().execute()
   for (const { policy_id } of policies)

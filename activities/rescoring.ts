@@ -5,10 +5,13 @@ import type { Insight } from '../domain/score.ts'
 import { addDays, maxDay, minDay } from '../domain/window.ts'
 
 interface Rescored {
+  personId: number
   identityIds: readonly number[]
   before: readonly Contribution[]
   after: readonly Insight[]
   scores: { before: number; after: number }
+  /** When the version before was made. */
+  since: Date
 }
 
 /** Why the score of an open alert was computed anew, in words that name nobody. */
@@ -21,6 +24,7 @@ export async function explainRescoring(tx: Connection, rescored: Rescored): Prom
     ...(gained.length > 0 ? [`${insights(gained.length)} joined or grew`] : []),
     ...(lost.length > 0 ? [`${insights(lost.length)} ended or shrank`] : []),
     ...(closed > 0 ? [`its source closed ${closed === 1 ? 'a finding' : `${closed} findings`} as harmless`] : []),
+    ...(await movesSince(tx, rescored)),
   ]
   const moved =
     scores.after < scores.before
@@ -32,6 +36,20 @@ export async function explainRescoring(tx: Connection, rescored: Rescored): Prom
   if (reasons.length === 0) reasons.push('its window, or what it is compared with, changed')
   const figures = scores.after === scores.before ? `at ${scores.after}` : `from ${scores.before} to ${scores.after}`
   return `${moved} ${figures}: ${reasons.join('; ')}.`
+}
+
+/** Accounts that came to the person or left, as far as they did since the version before. */
+async function movesSince(tx: Connection, { personId, since }: Rescored): Promise<string[]> {
+  const moves = await sql<{ came: number; went: number }>`
+    select count(distinct identity_id) filter (where to_person = ${personId})::int as came,
+           count(distinct identity_id) filter (where from_person = ${personId})::int as went
+    from identity_move where ${personId} in (from_person, to_person) and created_at >= ${since}`.execute(tx)
+  const { came = 0, went = 0 } = moves.rows[0] ?? {}
+  const accounts = (count: number) => (count === 1 ? '1 account' : `${count} accounts`)
+  return [
+    ...(came > 0 ? [`${accounts(came)} joined this person`] : []),
+    ...(went > 0 ? [`${accounts(went)} went to another person`] : []),
+  ]
 }
 
 const insights = (count: number): string => (count === 1 ? '1 insight' : `${count} insights`)

@@ -97,6 +97,18 @@ export const healthRound = (): Start => ({
   ...AGAIN,
 })
 
+/** It belongs to no row: its id is the same for ever. */
+export const identityUpkeep = (): Start => ({
+  type: 'identityUpkeep',
+  workflowId: workflowId.identityUpkeep,
+  taskQueue: TASK_QUEUES.evaluation,
+  args: [],
+  staticSummary: 'Join accounts and count their days',
+  staticDetails:
+    'Joins accounts by the rules of the installation, and counts the days of accounts whose owner changed.',
+  ...AGAIN,
+})
+
 export const evaluationStart = (policyId: string, everybody = false): Start => ({
   type: 'evaluation',
   workflowId: workflowId.evaluation(policyId),

@@ -13,6 +13,7 @@ import {
   evaluationStart,
   exportStart,
   healthRound,
+  identityUpkeep,
   importStart,
   prerequisiteStart,
   setupStart,
@@ -202,6 +203,12 @@ export async function checkHealth(client: Client): Promise<HealthRoundResult> {
 export async function startHealthRound(client: Client): Promise<void> {
   const { type, ...options } = healthRound()
   await inTime(client, () => client.workflow.start(type, options))
+}
+
+/** Has accounts compared and days counted, soon. */
+export async function wakeIdentities(client: Client): Promise<void> {
+  const { type, ...options } = identityUpkeep()
+  await client.workflow.signalWithStart(type, { ...options, signal: SIGNALS.identitiesChanged, signalArgs: [] })
 }
 
 /** Starts the sender of a destination, or wakes it. */

@@ -74,6 +74,21 @@ export const MAY = {
   listPeople: ['investigator'],
   getPerson: ['investigator'],
 
+  getIdentityRules: ['admin', 'investigator', 'auditor'],
+  previewIdentityRules: ['admin'],
+  setIdentityRules: ['admin'],
+  // Pseudonyms alone: what an account is called is never shown.
+  listIdentities: ['admin', 'investigator'],
+  markIdentity: ['admin'],
+  splitIdentities: ['admin'],
+  listIdentityJoins: ['admin', 'investigator', 'auditor'],
+  joinIdentities: ['admin'],
+  undoIdentityJoin: ['admin'],
+  listIdentityConflicts: ['admin', 'investigator'],
+  decideIdentityConflict: ['admin'],
+  listIdentityVetoes: ['admin', 'investigator'],
+  liftIdentityVeto: ['admin'],
+
   listPolicies: ['admin', 'analyst', 'investigator', 'auditor'],
   createPolicy: ['admin'],
   getPolicy: ['admin', 'analyst', 'investigator', 'auditor'],

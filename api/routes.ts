@@ -9,6 +9,7 @@ import * as deliveries from './deliveries.ts'
 import type { ApiDeps } from './deps.ts'
 import * as destinations from './destinations.ts'
 import * as health from './health.ts'
+import * as identities from './identities.ts'
 import * as imports from './imports.ts'
 import * as indicators from './indicators.ts'
 import * as microsoftUploads from './microsoft-uploads.ts'
@@ -32,6 +33,7 @@ export const routes = {
   ...backfills,
   ...quarantinedRows,
   ...people,
+  ...identities,
   ...policies,
   ...policySight,
   ...indicators,

@@ -5,7 +5,9 @@ import { tokensOfName } from '../domain/name-tokens.ts'
 import type { Fact, Subject } from '../domain/signal.ts'
 import { contentKey } from './activities.ts'
 import type { Connection } from './connection.ts'
-import { insertMany, joinIdentities, rememberTokens } from './people.ts'
+import { applyJoins, type JoinProposal, planJoins } from './identity-joins.ts'
+import { currentRules } from './identity-rules.ts'
+import { insertMany, rememberTokens } from './people.ts'
 import { storeProfileKeys, touchAfterLeaving, touchRelated } from './subject-keys.ts'
 import { sealedRow, type Vault } from './vault.ts'
 
@@ -112,10 +114,7 @@ export async function storeFacts(
       .execute()
   }
 
-  const joined = await joinIdentities(
-    tx,
-    fresh.flatMap(({ row }) => row.aliasIds.map((aliasId) => ({ identityId: row.identityId, aliasId }))),
-  )
+  const joined = await applyJoins(tx, await planJoins(tx, await saidTogether(tx, importId, fresh)))
   await rememberNames(
     tx,
     vault,
@@ -138,6 +137,23 @@ export async function storeFacts(
     duplicate: facts.length - fresh.length,
     touchedIdentities: [...new Set([...fresh.map(({ row }) => row.identityId), ...owners.map((owner) => owner.id)])],
   }
+}
+
+/** The accounts that a record names together, of the schemes that may join people. */
+async function saidTogether(
+  tx: Connection,
+  importId: string,
+  fresh: readonly { row: ResolvedFact }[],
+): Promise<JoinProposal[]> {
+  if (!fresh.some(({ row }) => row.aliasIds.length > 0)) return []
+  const { rules } = await currentRules(tx)
+  return fresh.flatMap(({ row }) =>
+    (row.fact.aliases ?? []).flatMap(({ scheme }, index): JoinProposal[] =>
+      rules.sourceAliases.includes(scheme)
+        ? [{ a: row.identityId, b: row.aliasIds[index] as number, cause: 'source', importId, line: row.line }]
+        : [],
+    ),
+  )
 }
 
 /** Profiles decide who a touched record belongs to, last working days what came after them. */

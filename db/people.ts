@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
-import { OPEN_ALERT_STATES } from '../domain/alert.ts'
 import { normaliseToken, tokensOfIdentifier } from '../domain/name-tokens.ts'
 import { ownText } from '../domain/own-text.ts'
 import { pseudonymFrom } from '../domain/pseudonym.ts'
@@ -131,70 +130,6 @@ export async function rememberTokens(
                                   ${tokens.map(({ personId }) => personId)}::bigint[])
     order by 1, 2
     on conflict do nothing`.execute(tx)
-}
-
-/**
- * Joins accounts that a source says are one person's: each alias goes to the person of the first identity. No activity
- * is rewritten, since activities belong to identities. A person left without an identity stays, empty, so that what
- * refers to it keeps its meaning. Returns the ids of people whose accounts changed.
- */
-export async function joinIdentities(
-  tx: Connection,
-  pairs: readonly { identityId: number; aliasId: number }[],
-): Promise<number[]> {
-  if (pairs.length === 0) return []
-  const moved = await sql<{ from_person: number; to_person: number }>`
-    with pair as (
-      select distinct on (alias_id) * from unnest(${pairs.map((pair) => pair.identityId)}::bigint[],
-                                                  ${pairs.map((pair) => pair.aliasId)}::bigint[]) as p (identity_id, alias_id)
-      order by alias_id, identity_id
-    ), change as (
-      select alias.id, alias.person_id as from_person, main.person_id as to_person
-      from pair join identity main on main.id = pair.identity_id join identity alias on alias.id = pair.alias_id
-      where main.person_id <> alias.person_id
-    )
-    update identity set person_id = change.to_person from change where identity.id = change.id
-    returning change.from_person, change.to_person`.execute(tx)
-  if (moved.rows.length === 0) return []
-  await sql`
-    insert into name_token (token_key, person_id)
-    select token_key, change.to_person
-    from name_token join unnest(${moved.rows.map((row) => row.from_person)}::bigint[],
-                                ${moved.rows.map((row) => row.to_person)}::bigint[]) as change (from_person, to_person)
-      on name_token.person_id = change.from_person
-    on conflict do nothing`.execute(tx)
-  // A token of the emptied person would make the name ambiguous for ever.
-  await tx
-    .deleteFrom('name_token')
-    .where(
-      'person_id',
-      'in',
-      moved.rows.map((row) => row.from_person),
-    )
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('identity').select('id').whereRef('identity.person_id', '=', 'name_token.person_id'))),
-    )
-    .execute()
-  await requestEmptied(
-    tx,
-    moved.rows.map((row) => row.from_person),
-  )
-  return [...new Set(moved.rows.flatMap((row) => [row.from_person, row.to_person]))]
-}
-
-/**
- * Asks the policies to look again at people who have no account left and an alert still open: its evidence is another
- * person's now. Notices go by accounts and would not find them.
- */
-async function requestEmptied(tx: Connection, personIds: readonly number[]): Promise<void> {
-  await sql`
-    insert into evaluation_request (policy_id, person_id)
-    select distinct policy.id, alert.person_id
-    from alert join policy on policy.id = alert.policy_id and policy.state = 'enabled'
-    where alert.person_id = any (${personIds}::bigint[]) and alert.state = any (${[...OPEN_ALERT_STATES]}::text[])
-      and not exists (select from identity where identity.person_id = alert.person_id)
-    order by 1, 2
-    on conflict (policy_id, person_id) do update set requested_at = now()`.execute(tx)
 }
 
 const PARAMETERS_AT_MOST = 30_000

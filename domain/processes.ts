@@ -29,6 +29,7 @@ export const SIGNALS = {
   alertChanged: 'alertChanged',
   firstImportStored: 'firstImportStored',
   uploadCompleted: 'uploadCompleted',
+  identitiesChanged: 'identitiesChanged',
 } as const
 
 export const workflowId = {
@@ -45,6 +46,7 @@ export const workflowId = {
   siemExport: (destinationId: string) => `export/${destinationId}`,
   reconcile: 'reconcile',
   healthRound: 'health',
+  identityUpkeep: 'identities',
 } as const
 
 export const scheduleId = {
@@ -149,6 +151,15 @@ export interface HealthRoundResult {
   unmetDestinations: number
   /** Policy-days that were written down. */
   days: number
+}
+
+// --- identities -------------------------------------------------------------------------------------------------
+
+export interface IdentityUpkeepResult {
+  /** Accounts. */
+  compared: number
+  /** Pieces of person-days. */
+  recounted: number
 }
 
 // --- evaluation -------------------------------------------------------------------------------------------------

@@ -25,6 +25,13 @@ export interface PersonEvaluation {
   insights: Insight[]
 }
 
+/** What an open alert was last computed on. */
+export interface Continuing {
+  activation: Activation
+  /** True when an account has left the person since: what opened the window may have left with it. */
+  partedSince: boolean
+}
+
 export interface EvaluateInput {
   definition: PolicyDefinition
   /** The pinned indicators by id, the policy's thresholds applied. */
@@ -32,7 +39,7 @@ export interface EvaluateInput {
   /** People to look at; everybody when absent. */
   personIds?: readonly number[]
   /** People with an open alert and what it was raised on: what joins or leaves its window still counts. */
-  continuing?: ReadonlyMap<number, Activation>
+  continuing?: ReadonlyMap<number, Continuing>
   asOf: Date
 }
 
@@ -42,8 +49,11 @@ export interface EvaluateInput {
  */
 export async function evaluatePeople(tx: Connection, input: EvaluateInput): Promise<PersonEvaluation[]> {
   const activations = await openWindows(tx, input)
-  for (const [personId, activation] of input.continuing ?? []) {
-    if (!activations.has(personId)) activations.set(personId, activation)
+  const ended = new Set<number>()
+  for (const [personId, { activation, partedSince }] of input.continuing ?? []) {
+    if (activations.has(personId)) continue
+    activations.set(personId, activation)
+    if (partedSince && !(await stillOpens(tx, input, personId, activation))) ended.add(personId)
   }
   if (activations.size === 0) return []
   const personIds = [...activations.keys()]
@@ -54,13 +64,36 @@ export async function evaluatePeople(tx: Connection, input: EvaluateInput): Prom
     personId,
     identityIds: identities.get(personId) ?? [],
     activation,
-    insights: insightsOf(input, activation, histories.get(personId) ?? NO_HISTORY, confirmed.has(personId)),
+    insights: ended.has(personId)
+      ? []
+      : insightsOf(input, activation, histories.get(personId) ?? NO_HISTORY, confirmed.has(personId)),
   }))
+}
+
+/** Whether what opened a window is still the person's: a fact of their accounts, a day of their activity. */
+async function stillOpens(
+  tx: Connection,
+  { indicators }: EvaluateInput,
+  personId: number,
+  { factId, indicatorId, day }: Activation,
+): Promise<boolean> {
+  if (factId) {
+    const fact = await tx
+      .selectFrom('fact')
+      .innerJoin('identity', 'identity.id', 'fact.identity_id')
+      .select('fact.id')
+      .where('fact.id', '=', factId)
+      .where('identity.person_id', '=', personId)
+      .executeTakeFirst()
+    return fact !== undefined
+  }
+  const indicator = indicators.get(indicatorId ?? '')
+  return indicator === undefined || (await tierOn(tx, indicator, personId, day)) !== null
 }
 
 async function identitiesOf(tx: Connection, personIds: readonly number[]): Promise<Map<number, number[]>> {
   const rows = await sql<{ person_id: number; ids: number[] }>`
-    select person_id, json_agg(id order by id) as ids from identity
+    select person_id, json_agg(id order by id) as ids from acting_identity
     where person_id = any (${personIds}::bigint[]) group by 1`.execute(tx)
   return new Map(rows.rows.map((row) => [row.person_id, row.ids]))
 }

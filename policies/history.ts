@@ -58,7 +58,7 @@ async function readRollups(
            sum(r.items) as items, sum(r.bytes) as bytes, max(r.amount) as amount
     from unnest(${[...windows.keys()]}::bigint[], ${[...windows.values()].map((a) => addDays(a.fromDay, -BASELINE_DAYS))}::date[],
                 ${[...windows.values()].map((a) => a.toDay)}::date[]) as asked (person_id, from_day, to_day)
-    join identity on identity.person_id = asked.person_id
+    join acting_identity identity on identity.person_id = asked.person_id
     join indicator_day r on r.identity_id = identity.id and r.day between asked.from_day and asked.to_day
       and r.indicator_id = any (${indicators.map(rollupKey)}::text[])
     group by 1, 2, 3`.execute(tx)
@@ -84,7 +84,7 @@ async function readFirstSeen(
   const people = new Map<number, Firsts>()
   const since = await sql<{ person_id: number; day: string }>`
     select identity.person_id, (min(seen.first_at) at time zone 'UTC')::date as day
-    from identity join identity_seen seen on seen.identity_id = identity.id and seen.dimension = 'any'
+    from acting_identity identity join identity_seen seen on seen.identity_id = identity.id and seen.dimension = 'any'
     where identity.person_id = any (${[...windows.keys()]}::bigint[])
     group by 1`.execute(tx)
   for (const row of since.rows) people.set(row.person_id, { since: row.day, values: new Map() })
@@ -97,7 +97,7 @@ async function readFirstSeen(
                (min(seen.first_at) at time zone 'UTC')::date as day
         from unnest(${[...windows.keys()]}::bigint[], ${[...windows.values()].map((a) => a.fromDay)}::date[],
                     ${[...windows.values()].map((a) => a.toDay)}::date[]) as asked (person_id, from_day, to_day)
-        join identity on identity.person_id = asked.person_id
+        join acting_identity identity on identity.person_id = asked.person_id
         join identity_seen seen on seen.identity_id = identity.id and seen.dimension = ${dimension}
         group by 1, 2, 3, 4
       )
@@ -106,7 +106,7 @@ async function readFirstSeen(
       where first.day between first.from_day and first.to_day
         -- met by something that the indicator counts, not by a refused or another kind of activity
         and exists (
-          select from identity
+          select from acting_identity identity
           join activity a on a.identity_id = identity.id
             and a.at >= first.day::timestamp at time zone 'UTC' and a.at < (first.day + 1)::timestamp at time zone 'UTC'
           where identity.person_id = first.person_id and ${SEEN_VALUE[dimension]} = first.value

@@ -142,10 +142,10 @@ async function peopleWith(
   const keys = indicators.filter(hasRollups).map(rollupKey)
   const dimensions = indicators.flatMap(({ measure: how }) => (how.of === 'first_seen' ? [how.dimension] : []))
   const rows = await sql<{ person_id: number }>`
-    select identity.person_id from indicator_day r join identity on identity.id = r.identity_id
+    select identity.person_id from indicator_day r join acting_identity identity on identity.id = r.identity_id
     where r.day between ${fromDay}::date and ${toDay}::date and r.indicator_id = any (${keys}::text[])
     union
-    select identity.person_id from identity_seen seen join identity on identity.id = seen.identity_id
+    select identity.person_id from identity_seen seen join acting_identity identity on identity.id = seen.identity_id
     where seen.dimension = any (${dimensions}::text[])
       and (seen.first_at at time zone 'UTC')::date between ${fromDay}::date and ${toDay}::date
     order by 1`.execute(tx)

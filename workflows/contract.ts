@@ -48,6 +48,8 @@ export const resolveCase = defineUpdate<CaseResult, [ResolveCaseInput]>('resolve
 export const deliveriesQueued = defineSignal(SIGNALS.deliveriesQueued)
 export const resumeExport = defineUpdate<SiemExportState, [HumanInput]>('resumeExport')
 export const exportState = defineQuery<SiemExportState>('exportState')
+/** Rules changed, accounts came or changed owners. */
+export const identitiesChanged = defineSignal(SIGNALS.identitiesChanged)
 export const firstImportStored = defineSignal(SIGNALS.firstImportStored)
 /** No further block will come. */
 export const uploadCompleted = defineSignal(SIGNALS.uploadCompleted)

@@ -33,6 +33,11 @@ export type Numeric = ColumnType<number, number | string, number | string>;
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface ActingIdentity {
+  id: number | null;
+  person_id: number | null;
+}
+
 export interface Activity {
   actor_kind: string;
   amount: number | null;
@@ -366,12 +371,71 @@ export interface IdempotentResponse {
 }
 
 export interface Identity {
+  compared_version: Generated<number>;
   created_at: Generated<Timestamp>;
   id: Generated<number>;
+  kind: string | null;
   lookup_key: Buffer;
   person_id: number;
   scheme: string;
   sealed_id: string;
+  uid: Generated<string>;
+}
+
+export interface IdentityConflict {
+  cause: string;
+  code: string;
+  created_at: Generated<Timestamp>;
+  decided_at: Timestamp | null;
+  decided_by: string | null;
+  id: string;
+  identity_a: number;
+  identity_b: number;
+  import_id: string | null;
+  line: number | null;
+  rules: Generated<string[]>;
+  rules_version: number | null;
+  state: Generated<string>;
+}
+
+export interface IdentityForm {
+  form_key: Buffer;
+  identity_id: number;
+  rules: string[];
+}
+
+export interface IdentityJoin {
+  cause: string;
+  created_at: Generated<Timestamp>;
+  ended_at: Timestamp | null;
+  ended_because: string | null;
+  ended_by: string | null;
+  from_person: number | null;
+  id: string;
+  identity_a: number;
+  identity_b: number;
+  import_id: string | null;
+  line: number | null;
+  made_by: string | null;
+  rules: Generated<string[]>;
+  rules_version: number | null;
+  to_person: number;
+}
+
+export interface IdentityMove {
+  created_at: Generated<Timestamp>;
+  from_person: number;
+  id: Generated<number>;
+  identity_id: number;
+  to_person: number;
+}
+
+export interface IdentityRules {
+  applied_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  definition: Json;
+  made_by: string | null;
+  version: number;
 }
 
 export interface IdentitySeen {
@@ -379,6 +443,21 @@ export interface IdentitySeen {
   first_at: Timestamp;
   identity_id: number;
   value: string;
+}
+
+export interface IdentityVeto {
+  because: string;
+  created_at: Generated<Timestamp>;
+  id: string;
+  lifted_at: Timestamp | null;
+  lifted_by: string | null;
+  made_by: string | null;
+}
+
+export interface IdentityVetoPair {
+  identity_a: number;
+  identity_b: number;
+  veto_id: string;
 }
 
 export interface Import {
@@ -598,6 +677,11 @@ export interface Receipt {
   trigger: Json;
 }
 
+export interface Recount {
+  day: string;
+  identity_id: number;
+}
+
 export interface Rollup {
   built_at: Generated<Timestamp>;
   key: string;
@@ -656,6 +740,7 @@ export interface WaitingEvaluation {
 }
 
 export interface DB {
+  acting_identity: ActingIdentity;
   activity: Activity;
   activity_correction: ActivityCorrection;
   activity_newest: ActivityNewest;
@@ -681,7 +766,14 @@ export interface DB {
   fact: Fact;
   idempotent_response: IdempotentResponse;
   identity: Identity;
+  identity_conflict: IdentityConflict;
+  identity_form: IdentityForm;
+  identity_join: IdentityJoin;
+  identity_move: IdentityMove;
+  identity_rules: IdentityRules;
   identity_seen: IdentitySeen;
+  identity_veto: IdentityVeto;
+  identity_veto_pair: IdentityVetoPair;
   import: Import;
   import_chunk: ImportChunk;
   indicator: Indicator;
@@ -700,6 +792,7 @@ export interface DB {
   profile_key: ProfileKey;
   quarantined_row: QuarantinedRow;
   receipt: Receipt;
+  recount: Recount;
   rollup: Rollup;
   sealed_value: SealedValue;
   seen_key: SeenKey;

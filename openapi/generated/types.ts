@@ -960,6 +960,215 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/identity-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** By which equalities accounts are one person's. */
+        get: operations["getIdentityRules"];
+        /**
+         * Other rules, once somebody has looked at what they would join.
+         * @description Takes the token of a preview of exactly these rules. Accounts are compared in the background; joins that the new rules no longer make end. The `If-Match` is the version.
+         */
+        put: operations["setIdentityRules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity-rules/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What rules would join, before anything is done; the read is audited. */
+        post: operations["previewIdentityRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Accounts with whose they are, by pseudonym; the read is audited. */
+        get: operations["listIdentities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identities/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes accounts out of their person.
+         * @description They become one person of their own, or again the one that they came from. Neither a rule nor a record joins them to the rest until the veto is lifted. Their days are counted anew and their alerts follow.
+         */
+        post: operations["splitIdentities"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identities/{identityId}/mark": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                identityId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says who acts by an account.
+         * @description What a service account, a guest or an anonymous account does raises nobody's score, and none of them is joined to a person without an admin, nor is a shared mailbox. null takes the mark away.
+         */
+        post: operations["markIdentity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity-joins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why accounts are, or were, one person's; the read is audited. */
+        get: operations["listIdentityJoins"];
+        put?: never;
+        /** Joins accounts on an admin's word. */
+        post: operations["joinIdentities"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity-joins/{joinId}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                joinId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a join back; a veto keeps the two accounts apart. */
+        post: operations["undoIdentityJoin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity-conflicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Joins that are not clear enough to be made without an admin; the read is audited. */
+        get: operations["listIdentityConflicts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity-conflicts/{conflictId}/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conflictId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Joins what was unclear, or keeps it apart for good. */
+        post: operations["decideIdentityConflict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity-vetoes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Accounts that nothing may join; the read is audited. */
+        get: operations["listIdentityVetoes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/identity-vetoes/{vetoId}/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                vetoId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets rules and records join again what a veto kept apart.
+         * @description The joins of records that it ended are made again at once, those of rules in the background.
+         */
+        post: operations["liftIdentityVeto"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/policies": {
         parameters: {
             query?: never;
@@ -2131,6 +2340,127 @@ export interface components {
             alerts: components["schemas"]["Alert"][];
         };
         /** @enum {string} */
+        IdentityScheme: "address" | "employee_number" | "user_name" | "aws_principal" | "vendor_id";
+        Domains: string[];
+        /** @description What is left out is off, but for `sourceAliases`. Addresses that are equal but for case, a UPN and an e-mail address, equal employee numbers and equal vendor ids are one account without any rule. */
+        IdentityRuleSet: {
+            /** @description By which schemes an HR record or a directory joins its person; all of them unless said. */
+            sourceAliases?: components["schemas"]["IdentityScheme"][];
+            plusAddresses?: components["schemas"]["Domains"];
+            domainAliases?: {
+                domain: string;
+                aliases: components["schemas"]["Domains"];
+            }[];
+            accountNames?: {
+                domain: string;
+                windowsDomains?: string[];
+                bare?: boolean;
+            }[];
+            addressUserNames?: components["schemas"]["Domains"];
+            signOnSessions?: components["schemas"]["Domains"];
+            leadingZeros?: boolean;
+        };
+        IdentityRules: {
+            version: number;
+            rules: components["schemas"]["IdentityRuleSet"];
+            madeBy: components["schemas"]["IdOrNull"];
+            madeAt: components["schemas"]["Instant"];
+            /** @description When all accounts had been compared; null while they are. */
+            appliedAt: components["schemas"]["InstantOrNull"];
+        };
+        /**
+         * @description null where nobody has said so.
+         * @enum {unknown}
+         */
+        IdentityKindOrNull: "person" | "service" | "guest" | "anonymous" | "shared" | null;
+        IdentityRef: {
+            id: components["schemas"]["Id"];
+            scheme: components["schemas"]["IdentityScheme"];
+            kind: components["schemas"]["IdentityKindOrNull"];
+            person: components["schemas"]["PersonRef"];
+        };
+        /** @enum {string} */
+        IdentityRule: "plus_addresses" | "domain_aliases" | "account_names" | "address_user_names" | "sign_on_sessions" | "leading_zeros";
+        IdentityPair: {
+            identities: components["schemas"]["IdentityRef"][];
+            rules: components["schemas"]["IdentityRule"][];
+        };
+        IdentityRulesPreview: {
+            /** @description Send it with these rules. */
+            preview: string;
+            /** @description The rules on top of which these were looked at. */
+            version: number;
+            /** @description How many were compared. */
+            accounts: number;
+            /** @description False when there are more than are looked at. */
+            complete: boolean;
+            joins: number;
+            /** @description Joins that an admin would have to decide. */
+            conflicts: number;
+            vetoed: number;
+            /** @description Joins that would end. */
+            ends: number;
+            joining: components["schemas"]["IdentityPair"][];
+            ending: components["schemas"]["IdentityPair"][];
+        };
+        /** @enum {string} */
+        IdentityKind: "person" | "service" | "guest" | "anonymous" | "shared";
+        Identity: components["schemas"]["IdentityRef"] & {
+            knownSince: components["schemas"]["Instant"];
+        };
+        JoinReason: {
+            rules: components["schemas"]["IdentityRule"][];
+            rulesVersion: number | null;
+            /** @description The connector whose record said so. */
+            source: {
+                connectorId: components["schemas"]["Id"];
+                kind: string;
+            } | null;
+            importId: components["schemas"]["IdOrNull"];
+            line: number | null;
+        };
+        IdentityJoin: components["schemas"]["JoinReason"] & {
+            id: components["schemas"]["Id"];
+            identities: components["schemas"]["IdentityRef"][];
+            /**
+             * @description `source`: a record; `staff`: an admin; `split`: left together when another account was taken out; `earlier`: made before joins were written down.
+             * @enum {string}
+             */
+            cause: "source" | "rule" | "staff" | "split" | "earlier";
+            madeBy: components["schemas"]["IdOrNull"];
+            madeAt: components["schemas"]["Instant"];
+            /** @description Whose accounts moved; null where both were one person's already. */
+            fromPerson: components["schemas"]["PersonRef"] | null;
+            toPerson: components["schemas"]["PersonRef"];
+            endedAt: components["schemas"]["InstantOrNull"];
+            endedBy: components["schemas"]["IdOrNull"];
+            /** @enum {unknown} */
+            endedBecause: "undone" | "split" | "rules_changed" | null;
+        };
+        IdentityConflict: components["schemas"]["JoinReason"] & {
+            id: components["schemas"]["Id"];
+            identities: components["schemas"]["IdentityRef"][];
+            /** @enum {string} */
+            code: "two_profiles" | "two_employee_numbers" | "no_person" | "shared_account" | "too_many_accounts";
+            /** @enum {string} */
+            cause: "source" | "rule";
+            /** @enum {string} */
+            state: "open" | "joined" | "kept_apart" | "withdrawn";
+            foundAt: components["schemas"]["Instant"];
+            decidedAt: components["schemas"]["InstantOrNull"];
+            decidedBy: components["schemas"]["IdOrNull"];
+        };
+        IdentityVeto: {
+            id: components["schemas"]["Id"];
+            /** @enum {string} */
+            because: "undone" | "split" | "kept_apart";
+            identities: components["schemas"]["IdentityRef"][];
+            madeBy: components["schemas"]["IdOrNull"];
+            madeAt: components["schemas"]["Instant"];
+            liftedBy: components["schemas"]["IdOrNull"];
+            liftedAt: components["schemas"]["InstantOrNull"];
+        };
+        /** @enum {string} */
         PolicyState: "enabled" | "disabled";
         PolicyName: string;
         Policy: {
@@ -2492,6 +2822,29 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Setup"];
+            };
+        };
+        /** @description The rules. */
+        Rules: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["IdentityRules"];
+            };
+        };
+        /** @description Two people. */
+        Separated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": {
+                    stays: components["schemas"]["Id"];
+                    leaves: components["schemas"]["Id"];
+                    vetoId: components["schemas"]["Id"];
+                };
             };
         };
         /** @description The policy. */
@@ -3842,6 +4195,356 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Person"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    getIdentityRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Rules"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    setIdentityRules: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `ETag` of what was read. */
+                "If-Match": components["parameters"]["IfMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    rules: components["schemas"]["IdentityRuleSet"];
+                    preview: string;
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["Rules"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    previewIdentityRules: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    rules: components["schemas"]["IdentityRuleSet"];
+                };
+            };
+        };
+        responses: {
+            /** @description Counts, and the first hundred pairs by pseudonym. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityRulesPreview"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listIdentities: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. Opaque; good for the same list with the same filters. */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+                personUid?: components["schemas"]["Id"];
+                pseudonym?: components["schemas"]["Pseudonym"];
+                kind?: components["schemas"]["IdentityKind"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, longest known first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Identity"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    splitIdentities: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    identities: components["schemas"]["Id"][];
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["Separated"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    markIdentity: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                identityId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    kind: components["schemas"]["IdentityKindOrNull"];
+                };
+            };
+        };
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listIdentityJoins: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. Opaque; good for the same list with the same filters. */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+                personUid?: components["schemas"]["Id"];
+                identityId?: components["schemas"]["Id"];
+                /** @description true: those that hold; false: those that ended. */
+                held?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["IdentityJoin"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    joinIdentities: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    identities: components["schemas"]["Id"][];
+                };
+            };
+        };
+        responses: {
+            /** @description The accounts, one person's now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["IdentityRef"][];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    undoIdentityJoin: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                joinId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Separated"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    listIdentityConflicts: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. Opaque; good for the same list with the same filters. */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+                state?: "open" | "joined" | "kept_apart" | "withdrawn";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["IdentityConflict"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    decideIdentityConflict: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                conflictId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @enum {string} */
+                    decision: "join" | "keep_apart";
+                };
+            };
+        };
+        responses: {
+            /** @description Decided. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityConflict"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listIdentityVetoes: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. Opaque; good for the same list with the same filters. */
+                cursor?: components["parameters"]["Cursor"];
+                limit?: components["parameters"]["Limit"];
+                lifted?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["IdentityVeto"][];
+                        nextCursor: components["schemas"]["NextCursor"];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    liftIdentityVeto: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Chosen by the caller, new for each act. The same key with the same request gets the first answer again. */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                vetoId: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lifted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityVeto"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -17,7 +17,10 @@ const VOLATILE: Record<string, readonly string[]> = {
     'enqueued_at',
     'expires_at',
     'finished_at',
+    'applied_at',
     'arrived_at',
+    'ended_at',
+    'lifted_at',
     'read_at',
     'swept_at',
     'not_before',
@@ -69,10 +72,15 @@ const NUMBERED: Record<string, string> = {
   person: 'person',
   container: 'container',
   evaluation_notice: 'notice',
+  identity_move: 'move',
 }
 const NUMBER_COLUMNS: Record<string, string> = {
   identity_id: 'identity',
   person_id: 'person',
+  identity_a: 'identity',
+  identity_b: 'identity',
+  from_person: 'person',
+  to_person: 'person',
   container_id: 'container',
 }
 
@@ -150,7 +158,8 @@ export function comparable(state: State): State {
 }
 
 const numbered = (kind: string, value: unknown): string => `${kind}#${String(value).padStart(12, '0')}`
-const IDS = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?:identity|person|container|notice)#\d+/g
+const IDS =
+  /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?:identity|person|container|notice|move)#\d+/g
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 const blurred = (document: unknown): unknown =>

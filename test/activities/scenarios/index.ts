@@ -5,6 +5,7 @@ import { approvals } from './approvals.ts'
 import { backfills } from './backfills.ts'
 import { exports_ } from './exports.ts'
 import { health } from './health.ts'
+import { identities } from './identities.ts'
 import { imports } from './imports.ts'
 import { processes } from './processes.ts'
 import { setUps } from './set-ups.ts'
@@ -20,5 +21,6 @@ export const scenarios: ScenariosOf<ActivityName> = {
   ...approvals,
   ...exports_,
   ...health,
+  ...identities,
   ...processes,
 }
