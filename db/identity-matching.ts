@@ -104,7 +104,7 @@ export async function endPiece(tx: Connection, vault: Vault, atMost: number): Pr
     select j.id from identity_join j
     left join identity_form a on a.identity_id = j.identity_a
     left join identity_form b on b.identity_id = j.identity_b
-    where j.cause = 'rule' and j.ended_at is null and a.form_key is distinct from b.form_key
+    where j.cause = 'rule' and j.ended_at is null and (a.form_key = b.form_key) is not true
     order by j.id limit ${atMost}`.execute(tx)
   if (rows.rows.length > 0)
     await endOutdated(

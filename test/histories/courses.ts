@@ -57,6 +57,7 @@ export const COURSES: readonly Course[] = [
   course('evaluation.nothing', (told) => completed(told) && told.timers > 0 && !did(told, 'openTriage')),
   course('evaluation.everybody', (told) => completed(told) && told.timers === 0),
   course('healthRound.checked', completed),
+  course('identityUpkeep.matched', (told) => completed(told) && did(told, 'matchIdentities', 'identitiesChanged')),
   course('importRun.completed', (told) => completed(told) && did(told, 'proveSetup')),
   course('importRun.failed', (told) => told.status === 'failed' && did(told, 'finishImport', 'startCheck')),
   course('importRun.unreadable', (told) => told.status === 'failed' && !did(told, 'finishImport')),

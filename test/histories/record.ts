@@ -17,6 +17,7 @@ const FILES = [
   'test/workflows/reconcile.test.ts',
   'test/workflows/setup.test.ts',
   'test/workflows/triage.test.ts',
+  'test/api/identities.test.ts',
   'test/api/nouns.test.ts',
   'test/api/prerequisites.test.ts',
   'test/backfill.test.ts',
