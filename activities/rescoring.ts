@@ -32,7 +32,6 @@ export async function explainRescoring(tx: Connection, rescored: Rescored): Prom
       : scores.after > scores.before
         ? 'The score rose'
         : 'The score stays'
-  if (rescored.identityIds.length === 0) reasons.push('its account was found to be somebody else’s')
   if (reasons.length === 0) reasons.push('its window, or what it is compared with, changed')
   const figures = scores.after === scores.before ? `at ${scores.after}` : `from ${scores.before} to ${scores.after}`
   return `${moved} ${figures}: ${reasons.join('; ')}.`

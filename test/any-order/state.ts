@@ -81,7 +81,8 @@ export async function findings(
   keyOf: (personId: number) => string,
   continuing?: ReadonlyMap<number, Activation>,
 ): Promise<Map<string, Found>> {
-  const asked = continuing ? { personIds: [], continuing } : {}
+  const lasting = new Map([...(continuing ?? [])].map(([id, activation]) => [id, { activation, partedSince: false }]))
+  const asked = continuing ? { personIds: [], continuing: lasting } : {}
   const found = new Map<string, Found>()
   for (const each of await evaluatePeople(t.db, { definition, indicators, asOf, ...asked })) {
     const evidence: Counted[] = []
