@@ -3,10 +3,8 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import type { GeneratedFile } from './file.ts'
 
-const TABLE = `create table plain_copy (
-  event_id uuid primary key, "user" text not null, "timestamp" timestamptz not null, action text not null,
-  object text not null, bytes bigint not null, ip inet not null, label text not null)`
 const COPY = 'plain_copy from stdin (format csv, header)'
 
 /** `psql` where it is installed, for it is what people know; else the same protocol from Node, which costs the same. */
@@ -14,12 +12,12 @@ export const copyClient = (): 'psql' | 'pg-copy-streams' =>
   spawnSync('psql', ['--version']).status === 0 ? 'psql' : 'pg-copy-streams'
 
 /** Seconds of a client COPY of the file into a fresh table that has the event's id as its key. */
-export async function copySeconds(url: string, file: string): Promise<number> {
+export async function copySeconds(url: string, file: Pick<GeneratedFile, 'path' | 'table'>): Promise<number> {
   const client = new pg.Client(url)
   await client.connect()
   try {
     await client.query('drop table if exists plain_copy')
-    await client.query(TABLE)
+    await client.query(`create table plain_copy (${file.table})`)
     await client.query('checkpoint')
     const startedAt = performance.now()
     if (copyClient() === 'psql') {
@@ -29,11 +27,11 @@ export async function copySeconds(url: string, file: string): Promise<number> {
         '-v',
         'ON_ERROR_STOP=1',
         '-c',
-        `\\copy ${COPY.replace('stdin', `'${file}'`)}`,
+        `\\copy ${COPY.replace('stdin', `'${file.path}'`)}`,
       ])
       if (copied.status !== 0) throw new Error(`psql: ${copied.stderr}`)
     } else {
-      await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), client.query(copyFrom(`copy ${COPY}`)))
+      await pipeline(createReadStream(file.path, { highWaterMark: 1 << 20 }), client.query(copyFrom(`copy ${COPY}`)))
     }
     return (performance.now() - startedAt) / 1000
   } finally {

@@ -15,9 +15,13 @@ export interface GeneratedFile {
   bad: number
   /** Rows that say again what an earlier one said. */
   repeated: number
+  /** Columns of a table that takes the file as it is, with the event's id as its key. */
+  table: string
 }
 
 export const HEADER = 'event_id,user,timestamp,action,object,bytes,ip,label'
+export const LOG_TABLE = `event_id uuid primary key, "user" text not null, "timestamp" timestamptz not null,
+  action text not null, object text not null, bytes bigint not null, ip inet not null, label text not null`
 const PEOPLE = 20_000
 const OBJECTS = 400_000
 const DAYS = 10
@@ -47,23 +51,38 @@ export function seeded(seed: number): () => number {
 export async function generate(path: string, rows: number, variant: Variant, seed = 1): Promise<GeneratedFile> {
   const random = seeded(seed)
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T
-  const out = createWriteStream(path)
-  let text = `${HEADER}\n`
   let bad = 0
   let repeated = 0
   let earlier = ''
-  for (let row = 0; row < rows; row += 1) {
+  const bytes = await writeLines(path, HEADER, rows, (row) => {
     const share = variant === 'shuffled' ? random() : row / rows
     const cells = rowAt(random, pick, FIRST + share * DAYS * 86_400_000 + random() * 60_000)
-    let line = cells.join(',')
+    const line = cells.join(',')
     if (variant === 'dirty' && random() < BAD_SHARE) {
-      line = spoiled(bad, cells)
       bad += 1
-    } else if (variant === 'dirty' && random() < REPEATED_SHARE && earlier !== '') {
-      line = earlier
+      return spoiled(bad - 1, cells)
+    }
+    if (variant === 'dirty' && random() < REPEATED_SHARE && earlier !== '') {
       repeated += 1
-    } else if (random() < 0.01) earlier = line
-    text += `${line}\n`
+      return earlier
+    }
+    if (random() < 0.01) earlier = line
+    return line
+  })
+  return { path, bytes, rows, bad, repeated, table: LOG_TABLE }
+}
+
+/** Writes a header and so many lines as a stream; returns the bytes. */
+export async function writeLines(
+  path: string,
+  header: string,
+  rows: number,
+  lineAt: (row: number) => string,
+): Promise<number> {
+  const out = createWriteStream(path)
+  let text = `${header}\n`
+  for (let row = 0; row < rows; row += 1) {
+    text += `${lineAt(row)}\n`
     if (text.length > 1 << 20) {
       if (!out.write(text)) await once(out, 'drain')
       text = ''
@@ -71,7 +90,7 @@ export async function generate(path: string, rows: number, variant: Variant, see
   }
   out.end(text)
   await finished(out)
-  return { path, bytes: (await stat(path)).size, rows, bad, repeated }
+  return (await stat(path)).size
 }
 
 function rowAt(random: () => number, pick: <T>(all: readonly T[]) => T, at: number): string[] {
@@ -94,7 +113,7 @@ function rowAt(random: () => number, pick: <T>(all: readonly T[]) => T, at: numb
   ]
 }
 
-function uuidFrom(random: () => number): string {
+export function uuidFrom(random: () => number): string {
   const hex = Array.from({ length: 4 }, () =>
     Math.floor(random() * 2 ** 32)
       .toString(16)

@@ -1,60 +1,41 @@
-import { v7 as uuid } from 'uuid'
-import { sha256 } from '../../db/hash.ts'
-import { canonicalJson } from '../../domain/canonical.ts'
-import { definitionFrom, loadIndicators, loadTemplates, syncIndicators } from '../../policies/load.ts'
 import { type TestDatabase, testDatabase } from '../../test/harness/database.ts'
+import { insertConnector, insertPolicy } from '../../test/harness/rows.ts'
 
 export interface Installation extends AsyncDisposable {
   database: TestDatabase
   connectorId: string
 }
 
-/** A fresh database with one policy, whose rollups an import has to keep, and one connector for the generated file. */
-export async function installation(kind: string, settings: Record<string, unknown>): Promise<Installation> {
+/** What reads a generated file. */
+export interface Reader {
+  kind: string
+  settings: Record<string, unknown>
+  /** Template of the policy whose rollups an import has to keep. */
+  policy: string
+}
+
+/** A fresh database with one policy and one connector. */
+export async function installation({ kind, settings, policy }: Reader): Promise<Installation> {
   const database = await testDatabase()
-  const { db } = database
-  const indicators = loadIndicators()
-  await syncIndicators(db, indicators.values())
-  const template = loadTemplates().get('data-theft-departing-users')
-  if (!template) throw new Error('there is no template data-theft-departing-users')
-  const definition = canonicalJson(definitionFrom(template, indicators))
-  const policyId = uuid()
-  await db.transaction().execute(async (tx) => {
-    await tx
-      .insertInto('policy')
-      .values({ id: policyId, template: template.id, name: 'bench', state: 'enabled', version: 1 })
-      .execute()
-    await tx
-      .insertInto('policy_version')
-      .values({ policy_id: policyId, version: 1, definition, sha256: sha256(definition), note: 'first' })
-      .execute()
-  })
-  const connectorId = uuid()
-  await db
-    .insertInto('connector')
-    .values({
-      id: connectorId,
-      kind,
-      name: 'bench',
-      state: 'active',
-      activated_at: new Date(),
-      settings: JSON.stringify(settings),
-      every_seconds: 3600,
-    })
-    .execute()
+  await insertPolicy(database, policy, 'bench')
+  const connectorId = await insertConnector(database, kind, settings)
   return { database, connectorId, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() }
 }
 
-/** The mapping of the generated file. */
-export const CUSTOM_FILE = {
-  columns: { person: 'user', at: 'timestamp', action: 'action', object: 'object', size: 'bytes', ip: 'ip' },
-  verbs: {
-    FileDownloaded: 'download',
-    FileViewed: 'view',
-    FileModified: 'edit',
-    FileDeleted: 'delete',
-    FileUploaded: 'upload',
-    FileShared: 'share_add',
+/** Of the generated log. */
+export const LOG_READER: Reader = {
+  kind: 'custom-file',
+  policy: 'data-theft-departing-users',
+  settings: {
+    columns: { person: 'user', at: 'timestamp', action: 'action', object: 'object', size: 'bytes', ip: 'ip' },
+    verbs: {
+      FileDownloaded: 'download',
+      FileViewed: 'view',
+      FileModified: 'edit',
+      FileDeleted: 'delete',
+      FileUploaded: 'upload',
+      FileShared: 'share_add',
+    },
+    eventIdColumns: ['event_id'],
   },
-  eventIdColumns: ['event_id'],
 }

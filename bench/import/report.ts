@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
-import type { JsonRatio } from './json-lines.ts'
+import type { RunActivities } from './activities.ts'
+import { goals, verdict } from './goals.ts'
+import type { JsonRatio } from './json.ts'
 import type { OneImport } from './one-import.ts'
 
 export interface Pair {
@@ -24,7 +26,23 @@ export interface Report {
   server: { version: string; settings: Record<string, string> }
   copyClient: string
   pairs: Pair[]
-  json: JsonRatio
+  json: { lines: JsonRatio; badges: JsonRatio } | null
+  activities: RunActivities | null
+  peers: PeerRuns[]
+  /** Parts that could not be measured to their end. */
+  failures: { part: string; why: string }[]
+}
+
+export interface PeerRuns {
+  name: string
+  must: number
+  aim: number
+  /** Null where it is not installed. */
+  version: string | null
+  command: string | null
+  /** Why it did not load the file. */
+  trouble: string | null
+  runs: { copy: number; seconds: number; load: number }[]
 }
 
 const SETTINGS = ['fsync', 'synchronous_commit', 'shared_buffers', 'max_wal_size', 'wal_level', 'full_page_writes']
@@ -79,10 +97,27 @@ function line(name: string, pairs: readonly Pair[]): string {
   ].join(' | ')} |`
 }
 
-export function tableOf({ server, copyClient, pairs, json }: Report): string {
+const table = (header: readonly string[], rows: readonly (readonly string[])[]): string[] => [
+  `| ${header.join(' | ')} |`,
+  `|${header.map(() => '---|').join('')}`,
+  ...rows.map((cells) => `| ${cells.join(' | ')} |`),
+  '',
+]
+
+function goalTable(report: Report): string[] {
+  const rows = goals(report).map((goal) => [
+    goal.measure,
+    goal.value === null ? 'not measured' : `**${fixed(goal.value, goal.digits)}**`,
+    verdict(goal, goal.must),
+    verdict(goal, goal.aim),
+  ])
+  return table(['measure', 'measured', 'must', 'aim'], rows)
+}
+
+function pairTable(pairs: readonly Pair[]): string[] {
+  if (pairs.length === 0) return []
   const names = [...new Set(pairs.map(({ name }) => name))]
-  const settings = Object.entries(server.settings).map(([name, value]) => `${name} ${value}`)
-  return `${[
+  return [
     '| file | rows | pairs | COPY s | import s | rows/s | ÷ COPY | with spooling | again ÷ first | peak RSS MB | Node CPU s | load |',
     '|---|---|---|---|---|---|---|---|---|---|---|---|',
     ...names.map((name) =>
@@ -92,18 +127,55 @@ export function tableOf({ server, copyClient, pairs, json }: Report): string {
       ),
     ),
     '',
-    `JSON lines: ${fixed(json.megabytes / json.readSeconds, 0)} MB/s read and mapped, ${fixed(json.megabytes / json.bareSeconds, 0)} MB/s by JSON.parse alone: ${fixed(json.bareSeconds / json.readSeconds)}.`,
-    '',
+  ]
+}
+
+function peerTable(peers: readonly PeerRuns[]): string[] {
+  if (peers.length === 0) return []
+  const of = (runs: PeerRuns['runs'], take: (run: PeerRuns['runs'][number]) => number) =>
+    runs.length > 0 ? fixed(median(runs.map(take))) : '–'
+  return table(
+    ['peer', 'version', 'runs', 'seconds', '÷ COPY', 'command, or what kept it'],
+    peers.map(({ name, version, runs, command, trouble }) => [
+      name,
+      version ?? 'not installed',
+      String(runs.length),
+      of(runs, ({ seconds }) => seconds),
+      of(runs, ({ copy, seconds }) => copy / seconds),
+      oneLine(trouble ?? command ?? '–'),
+    ]),
+  )
+}
+
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|').slice(0, 200)
+
+export function tableOf(report: Report): string {
+  const { server, copyClient, pairs, json, activities, peers, failures } = report
+  const settings = Object.entries(server.settings).map(([name, value]) => `${name} ${value}`)
+  const jsonLine = (what: string, { megabytes, readSeconds, bareSeconds }: JsonRatio) =>
+    `${what}: ${fixed(megabytes / readSeconds, 0)} MB/s read and mapped, ${fixed(megabytes / bareSeconds, 0)} MB/s by JSON.parse alone.`
+  return `${[
+    ...goalTable(report),
+    ...pairTable(pairs),
+    ...peerTable(peers),
+    ...(json ? [jsonLine('JSON lines', json.lines), jsonLine('Badging JSON', json.badges), ''] : []),
+    ...(activities
+      ? [
+          `A run of ${activities.rows.toLocaleString('en-GB')} rows: ${activities.activities} activities, ${activities.events} events in its history.`,
+          '',
+        ]
+      : []),
+    ...failures.map(({ part, why }) => `**${part} failed**: ${oneLine(why)}\n`),
     `${os.cpus()[0]?.model ?? 'unknown processor'}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB; Node ${process.version}; PostgreSQL ${server.version} (${settings.join(', ')}); COPY by ${copyClient}.`,
   ].join('\n')}\n`
 }
 
 /** Writes table and figures; returns the files. */
-export function write(report: Report, folder: string): string[] {
-  const table = tableOf(report)
-  console.log(table)
+export function write(report: Report, folder: string, say: (table: string) => void = () => {}): string[] {
+  const text = tableOf(report)
+  say(text)
   const files = [path.join(folder, 'import.md'), path.join(folder, 'import.json')]
-  writeFileSync(files[0] as string, table)
-  writeFileSync(files[1] as string, `${JSON.stringify(report, null, 2)}\n`)
+  writeFileSync(files[0] as string, text)
+  writeFileSync(files[1] as string, `${JSON.stringify({ ...report, goals: goals(report) }, null, 2)}\n`)
   return files
 }

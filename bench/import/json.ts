@@ -1,4 +1,8 @@
+import type { ConnectorDefinition } from '../../connectors/connector.ts'
+import type { Batches } from '../../connectors/files/batches.ts'
 import { readJsonLines } from '../../connectors/files/json-lines.ts'
+import { readJsonRecords } from '../../connectors/files/json-records.ts'
+import type { Encoding } from '../../connectors/files/text.ts'
 import { connectorKind } from '../../connectors/kinds.ts'
 import { parseSettings } from '../../domain/form.ts'
 import { seeded } from './file.ts'
@@ -54,8 +58,22 @@ function eventLines(): Buffer {
   return Buffer.from(`${lines.join('\n')}\n`)
 }
 
-/** Reading and mapping JSON lines, and what `JSON.parse` alone takes for the same lines: the best of each. */
-export async function jsonRatio(): Promise<JsonRatio> {
+/** The same as badge readers write it, an array of them, about 200 bytes each. */
+function badgeArray(): Buffer {
+  const random = seeded(8)
+  const events = Array.from({ length: EVENTS }, (_, n) => ({
+    AssetId: `DOOR-${Math.floor(random() * 400)}`,
+    AssetName: 'Main Building, first floor, middle section',
+    EventTime: new Date(Date.parse('2026-03-02T00:00:00Z') + n * 1000).toISOString().slice(0, 19),
+    AccessStatus: random() < 0.02 ? 'Failed' : 'Success',
+    UserId: `employee-${Math.floor(random() * 20_000)}@example.com`,
+    SourceSystem: 'Lenel',
+  }))
+  return Buffer.from(JSON.stringify(events, null, 1))
+}
+
+/** Reading and mapping JSON lines, and what `JSON.parse` alone takes for the same lines. */
+export function jsonLines(): Promise<JsonRatio> {
   const bytes = eventLines()
   const kind = connectorKind('custom-file')
   const config = parseSettings(kind.config, {
@@ -64,22 +82,56 @@ export async function jsonRatio(): Promise<JsonRatio> {
     verbs: { FileDownloaded: 'download' },
     eventIdColumns: ['Id'],
   })
+  return ratio(bytes, {
+    bare() {
+      let parsed = 0
+      for (let from = 0, to = bytes.indexOf(10); to !== -1; from = to + 1, to = bytes.indexOf(10, from)) {
+        parsed += Object.keys(JSON.parse(bytes.toString('utf8', from, to))).length > 0 ? 1 : 0
+      }
+      return parsed
+    },
+    async read() {
+      return mapped(kind, config, await readJsonLines(cut(bytes), config))
+    },
+  })
+}
+
+/** Reading and mapping an array of badge events, and what `JSON.parse` alone takes for it. */
+export function badgeJson(): Promise<JsonRatio> {
+  const bytes = badgeArray()
+  const kind = connectorKind('physical-badging')
+  const config = parseSettings(kind.config, {})
+  return ratio(bytes, {
+    bare: () => (JSON.parse(bytes.toString()) as unknown[]).length,
+    read: async () => mapped(kind, config, await readJsonRecords(cut(bytes), config as { encoding: Encoding })),
+  })
+}
+
+async function mapped(kind: ConnectorDefinition, config: unknown, batches: Batches<unknown>): Promise<number> {
+  let activities = 0
+  for await (const { records } of batches.runs()) {
+    for (const { record } of records) if (kind.map(record, config as never).type === 'activity') activities += 1
+  }
+  return activities
+}
+
+interface Ways {
+  bare(): number
+  read(): Promise<number>
+}
+
+/** The best of several rounds of each; both have to have met every event. */
+async function ratio(bytes: Buffer, { bare, read }: Ways): Promise<JsonRatio> {
   let bareSeconds = Number.POSITIVE_INFINITY
   let readSeconds = Number.POSITIVE_INFINITY
   for (let round = 0; round < ROUNDS; round += 1) {
     let startedAt = cpuSeconds()
-    let parsed = 0
-    for (let from = 0, to = bytes.indexOf(10); to !== -1; from = to + 1, to = bytes.indexOf(10, from)) {
-      parsed += Object.keys(JSON.parse(bytes.toString('utf8', from, to))).length > 0 ? 1 : 0
-    }
+    const parsed = bare()
     bareSeconds = Math.min(bareSeconds, cpuSeconds() - startedAt)
     startedAt = cpuSeconds()
-    let mapped = 0
-    for await (const { records } of (await readJsonLines(cut(bytes), config)).runs()) {
-      for (const { record } of records) if (kind.map(record, config).type === 'activity') mapped += 1
-    }
+    const found = await read()
     readSeconds = Math.min(readSeconds, cpuSeconds() - startedAt)
-    if (parsed !== EVENTS || mapped !== EVENTS) throw new Error(`${mapped} of ${EVENTS} events were mapped`)
+    if (parsed !== EVENTS || found !== EVENTS) throw new Error(`${found} of ${EVENTS} events were mapped`)
   }
   return { megabytes: bytes.length / 1e6, bareSeconds, readSeconds }
 }
