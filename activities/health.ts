@@ -6,6 +6,7 @@ import { parseSettings } from '../domain/form.ts'
 import { addDays, dayOf } from '../domain/window.ts'
 import { exporterKind } from '../exporters/kinds.ts'
 import { destinationPrerequisites } from '../exporters/prerequisites.ts'
+import { storedDefinition } from '../policies/load.ts'
 import { policyPrerequisites } from '../policies/prerequisites.ts'
 import { askAll, outside } from './checking.ts'
 import { openSecrets } from './connector-config.ts'
@@ -19,12 +20,14 @@ const DAYS_A_ROUND = 31
 export const checkPolicies = (deps: Deps) => async (): Promise<{ policies: number; blind: number }> => {
   const policies = await enabledPolicies(deps.db)
   let blind = 0
-  for (const { id, template } of policies) {
+  for (const { id, template, definition } of policies) {
     const now = new Date()
+    const { indicators } = storedDefinition(definition).settings.triggers
+    const dlpPolicies = indicators.flatMap(({ dlpPolicies: chosen = [] }) => chosen)
     const asked = policyPrerequisites(template).map((each) => ({
       ...each,
       mendedBy: 'admin' as const,
-      check: () => each.check({ db: deps.db, now }),
+      check: () => each.check({ db: deps.db, now, dlpPolicies }),
     }))
     if (asked.length === 0) continue
     const subject = { kind: 'policy' as const, id }
@@ -97,4 +100,12 @@ export const recordSight = (deps: Deps) => async (): Promise<{ days: number }> =
 }
 
 const enabledPolicies = (db: Connection) =>
-  db.selectFrom('policy').select(['id', 'template']).where('state', '=', 'enabled').orderBy('id').execute()
+  db
+    .selectFrom('policy')
+    .innerJoin('policy_version', (join) =>
+      join.onRef('policy_version.policy_id', '=', 'policy.id').onRef('policy_version.version', '=', 'policy.version'),
+    )
+    .select(['policy.id', 'policy.template', 'policy_version.definition'])
+    .where('policy.state', '=', 'enabled')
+    .orderBy('policy.id')
+    .execute()

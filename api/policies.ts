@@ -1,5 +1,6 @@
 import type { Connection } from '../db/connection.ts'
 import * as store from '../db/policies.ts'
+import { seenDlpPolicies } from '../db/queries/dlp-policies.ts'
 import * as queries from '../db/queries/policies.ts'
 import { AppError } from '../domain/errors.ts'
 import type { components } from '../openapi/generated/types.ts'
@@ -9,6 +10,7 @@ import {
   loadTemplates,
   parsePolicyDefinition,
   pinnedIndicators,
+  requireDlpIndicators,
   requireGroups,
   syncIndicators,
 } from '../policies/load.ts'
@@ -45,6 +47,13 @@ export const listPolicies = read('listPolicies', async ({ db, page, query, paged
 }))
 
 export const getPolicy = read('getPolicy', ({ db, params }) => answer(db, params.policyId))
+
+export const listDlpPolicies = read('listDlpPolicies', async ({ db }) => ({
+  status: 200,
+  body: {
+    items: (await seenDlpPolicies(db, new Date())).map((seen) => ({ ...seen, lastSeenAt: iso(seen.lastSeenAt) })),
+  },
+}))
 
 export const createPolicy = inTransaction('createPolicy', async (call) => {
   const { db, deps, body, actor } = call
@@ -104,7 +113,7 @@ export const createPolicyVersion = inTransaction('createPolicyVersion', async (c
   }
   const template = loadTemplates().get(row.template)
   if (template) requireGroups(template, definition.settings)
-  await pinnedIndicators(db, definition)
+  requireDlpIndicators(definition, await pinnedIndicators(db, definition))
   const version = await store.addPolicyVersion(db, row, { definition, note: body.note, staffId: actor.staffId })
   return {
     ...(await answer(db, row.id)),

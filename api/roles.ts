@@ -99,6 +99,7 @@ export const MAY = {
   getPolicyHealth: ['admin', 'analyst', 'investigator', 'operator', 'auditor'],
   getPolicySight: ['admin', 'analyst', 'investigator', 'operator', 'auditor'],
   evaluatePolicy: ['admin'],
+  listDlpPolicies: ['admin', 'analyst', 'investigator', 'auditor'],
   listIndicators: ['admin', 'analyst', 'investigator', 'auditor'],
   getIndicator: ['admin', 'analyst', 'investigator', 'auditor'],
   createIndicator: ['admin'],

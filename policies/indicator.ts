@@ -238,3 +238,13 @@ export const indicatorSchema = z
   )
 
 export type IndicatorDefinition = z.output<typeof indicatorSchema>
+
+/** Whether all that it counts are findings of data loss prevention, one by one. */
+export const countsDlpFindings = ({ where, measure }: Pick<IndicatorDefinition, 'where' | 'measure'>): boolean =>
+  measure.of === 'count' && isOfDlp(where)
+
+function isOfDlp(predicate: Predicate): boolean {
+  if ('all' in predicate) return predicate.all.some(isOfDlp)
+  if ('any' in predicate) return predicate.any.every(isOfDlp)
+  return 'field' in predicate && predicate.field === 'category' && predicate.in.every((each) => each === 'dlp')
+}

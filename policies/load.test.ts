@@ -195,6 +195,23 @@ test('a policy takes its template, what the admin set, and each indicator at one
   })
 })
 
+test('DLP policies are chosen for what counts findings of data loss prevention, and for nothing else', async () => {
+  const template = loadTemplates().get('data-leaks') as PolicyTemplate
+  const indicators = loadIndicators()
+  const triggeredBy = (id: string, dlpPolicies: string[]) =>
+    definitionFrom(template, indicators, { triggers: { indicators: [{ id, tier: 'low', dlpPolicies }] } })
+  expect(triggeredBy('dlp-high-finding', [' Finance ']).settings.triggers.indicators).toEqual([
+    { id: 'dlp-high-finding', tier: 'low', dlpPolicies: ['Finance'] },
+  ])
+  const field = 'settings.triggers.indicators'
+  expect(await errorOf(() => triggeredBy('s3-bulk-read', ['Finance']))).toMatchObject({ code: 'policy_invalid', field })
+  expect(await errorOf(() => triggeredBy('storage-alert', ['Finance']))).toMatchObject({
+    code: 'policy_invalid',
+    field,
+  })
+  expect(await errorOf(() => triggeredBy('dlp-high-finding', []))).toMatchObject({ code: 'policy_invalid' })
+})
+
 test('a template about members of groups is refused without one', async () => {
   const indicators = loadIndicators()
   const bounded = [...loadTemplates().values()].filter(({ groups }) => groups.length > 0)

@@ -8,7 +8,7 @@ import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
 import { rollupKey } from './compile.ts'
 import type { ScoringIndicator } from './history.ts'
-import { type IndicatorDefinition, indicatorSchema, usesPolicyZone } from './indicator.ts'
+import { countsDlpFindings, type IndicatorDefinition, indicatorSchema, usesPolicyZone } from './indicator.ts'
 import { explainIssue } from './issue.ts'
 import {
   type PinnedIndicator,
@@ -220,7 +220,7 @@ export function definitionFrom(
   const defaults = Object.fromEntries(
     Object.keys(policySettings.shape).map((name) => [name, template[name as keyof PolicyTemplate]]),
   )
-  return parsePolicyDefinition({
+  const definition = parsePolicyDefinition({
     template: template.id,
     templateVersion: template.version,
     settings: { ...defaults, ...settings },
@@ -235,6 +235,8 @@ export function definitionFrom(
       return { ...pin, version: indicator.version }
     }),
   })
+  requireDlpIndicators(definition, indicators)
+  return definition
 }
 
 /** A template about members of groups says nothing of people without one: bounded to nobody, it would mean everybody. */
@@ -243,6 +245,22 @@ export function requireGroups(template: PolicyTemplate, { groups = [] }: { group
   throw new AppError('policy_invalid', `${template.title} names no group`, {
     field: 'settings.groups',
     fix: 'Name one group or more, as HR files write them; without any, choose the template for everybody.',
+  })
+}
+
+/** DLP policies can only be chosen for what counts findings of data loss prevention, by number. */
+export function requireDlpIndicators(
+  { settings }: PolicyDefinition,
+  indicators: ReadonlyMap<string, Pick<IndicatorDefinition, 'where' | 'measure'>>,
+): void {
+  const wrong = settings.triggers.indicators.find(({ id, dlpPolicies }) => {
+    const indicator = indicators.get(id)
+    return dlpPolicies !== undefined && !(indicator && countsDlpFindings(indicator))
+  })
+  if (!wrong) return
+  throw new AppError('policy_invalid', `${wrong.id} does not count findings of data loss prevention`, {
+    field: 'settings.triggers.indicators',
+    fix: 'Choose DLP policies for dlp-high-finding, or for an indicator that counts the category dlp alone.',
   })
 }
 

@@ -21,15 +21,18 @@ beforeAll(async () => {
 afterAll(() => i?.[Symbol.asyncDispose]())
 beforeEach(() => sql`truncate activity`.execute(i.t.db))
 
-async function verdict(template: string, id: string): Promise<string> {
+async function verdict(template: string, id: string, dlpPolicies: readonly string[] = []): Promise<string> {
   const found = policyPrerequisites(template).find((each) => each.id === id)
-  const { state, code } = (await found?.check({ db: i.t.db, now: new Date() })) ?? { state: 'none', code: id }
+  const { state, code } = (await found?.check({ db: i.t.db, now: new Date(), dlpPolicies })) ?? {
+    state: 'none',
+    code: id,
+  }
   seen.set(id, (seen.get(id) ?? new Set()).add(state))
   return `${state} ${code}`
 }
 const fresh = () => verdict('patient-data-misuse', 'profiles-fresh')
 const addresses = () => verdict('patient-data-misuse', 'profile-addresses')
-const dlp = () => verdict('data-leaks', 'dlp-raises-high')
+const dlp = (...chosen: string[]) => verdict('data-leaks', 'dlp-raises-high', chosen)
 const plan = () => verdict('security-policy-violations', 'defender-plan')
 
 test('profiles: none, current, ageing, stale', async () => {
@@ -70,6 +73,13 @@ test('data loss prevention: nothing, nothing high, something high; what is long 
   expect(await dlp()).toBe('warning none_high')
   await finding('high', 89)
   expect(await dlp()).toBe('met high_seen')
+  // Of the chosen DLP policies alone.
+  expect(await dlp('Finance')).toBe('unknown no_findings')
+  await finding('low', 1, ['dlp_policy_name:finance'])
+  expect(await dlp('Finance')).toBe('warning none_high')
+  await finding('high', 1, ['dlp_policy:f-1'])
+  expect(await dlp('Finance')).toBe('warning none_high')
+  expect(await dlp('Finance', 'F-1')).toBe('met high_seen')
 })
 
 test('Defender: nobody reads it, not checked yet, and of several tenants the best verdict', async () => {
@@ -112,12 +122,12 @@ const withoutAddress = (count: number) =>
     where identity_id in (select identity_id from profile_key order by identity_id limit ${count})`.execute(i.t.db)
 
 /** A finding of data loss prevention so many days ago. */
-async function finding(severity: string, days: number): Promise<void> {
+async function finding(severity: string, days: number, flags: readonly string[] = []): Promise<void> {
   const at = daysAgo(days)
   await sql`select ensure_month(${at.toISOString().slice(0, 10)}::date)`.execute(i.t.db)
   await sql`insert into activity
       (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind, category, severity,
-       finding_state)
-    select 1, ${at}, gen_random_uuid(), ${profiles}::uuid, id, 'detect', 'DlpRuleMatch', 'success', 'person', 'dlp', ${severity}, 'open'
+       finding_state, flags)
+    select 1, ${at}, gen_random_uuid(), ${profiles}::uuid, id, 'detect', 'DlpRuleMatch', 'success', 'person', 'dlp', ${severity}, 'open', ${[...flags]}::text[]
     from import limit 1`.execute(i.t.db)
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
 import { verdictsOfKind } from '../db/prerequisites.ts'
+import { flagsOfChoice } from '../domain/dlp-policy.ts'
 import { type CheckResult, type PrerequisiteWords, VERDICTS, type Verdict } from '../domain/prerequisite.ts'
 
 /** Conditions of policy templates: what has to be true of the signals together, whichever connector brings them. */
@@ -8,7 +9,8 @@ export interface PolicyPrerequisite<V extends Verdict = Verdict> extends Prerequ
   guide: string
   /** Templates that ask for it. */
   templates: readonly string[]
-  check(input: { db: Connection; now: Date }): Promise<CheckResult<NoInfer<V>>>
+  /** `dlpPolicies`: those of data loss prevention that the policy's triggers are narrowed to; any where empty. */
+  check(input: { db: Connection; now: Date; dlpPolicies: readonly string[] }): Promise<CheckResult<NoInfer<V>>>
 }
 
 /** A check that answers what is not among its verdicts does not compile. */
@@ -80,7 +82,7 @@ const all: readonly PolicyPrerequisite[] = [
     address: 'https://purview.microsoft.com/datalossprevention',
     steps: ['In the DLP policy let a rule send incident reports with severity High.'],
     blind: 'Leaks that only data loss prevention recognises: they no longer open a window.',
-    async check({ db, now }) {
+    async check({ db, now, dlpPolicies }) {
       const { findings, high } = await db
         .selectFrom('activity')
         .select((eb) => [
@@ -89,19 +91,21 @@ const all: readonly PolicyPrerequisite[] = [
         ])
         .where('category', '=', 'dlp')
         .where('at', '>=', new Date(now.getTime() - DLP_DAYS * DAY_MS))
+        .where(ofPolicies(dlpPolicies))
         .executeTakeFirstOrThrow()
+      const whose = dlpPolicies.length > 0 ? ' of the chosen DLP policies' : ''
       if (Number(high) > 0)
-        return { state: 'met', code: 'high_seen', detail: `${high} high findings within ${DLP_DAYS} days.` }
+        return { state: 'met', code: 'high_seen', detail: `${high} high findings${whose} within ${DLP_DAYS} days.` }
       return Number(findings) > 0
         ? {
             state: 'warning',
             code: 'none_high',
-            detail: `${findings} findings within ${DLP_DAYS} days, none of them high.`,
+            detail: `${findings} findings${whose} within ${DLP_DAYS} days, none of them high.`,
           }
         : {
             state: 'unknown',
             code: 'no_findings',
-            detail: `No DLP finding within ${DLP_DAYS} days: attest that a rule raises high ones.`,
+            detail: `No DLP finding${whose} within ${DLP_DAYS} days: attest that a rule raises high ones.`,
           }
     },
   }),
@@ -132,6 +136,9 @@ const all: readonly PolicyPrerequisite[] = [
     },
   }),
 ]
+
+const ofPolicies = (chosen: readonly string[]) =>
+  chosen.length === 0 ? sql<boolean>`true` : sql<boolean>`flags && ${flagsOfChoice(chosen)}::text[]`
 
 /** What a template asks for. */
 export const policyPrerequisites = (template: string): readonly PolicyPrerequisite[] =>

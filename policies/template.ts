@@ -28,7 +28,19 @@ const triggers = z
     accountDeleted: z.boolean().default(false),
     stressors: z.array(z.enum(STRESSORS)).default([]),
     /** An insight of one of the policy's indicators at this tier or above. */
-    indicators: z.array(z.strictObject({ id: z.string(), tier: z.enum(SEVERITIES) })).default([]),
+    indicators: z
+      .array(
+        z.strictObject({
+          id: z.string(),
+          tier: z.enum(SEVERITIES),
+          /**
+           * Of an indicator that counts findings of data loss prevention: only those of these DLP policies trigger, by id or by
+           * name without case. Any where it is absent.
+           */
+          dlpPolicies: z.array(z.string().trim().min(1).max(200)).min(1).max(50).optional(),
+        }),
+      )
+      .default([]),
   })
   .refine(
     ({ resignation, termination, accountDeleted, stressors, indicators }) =>

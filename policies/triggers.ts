@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
 import type { Connection } from '../db/connection.ts'
 import { SEVERITIES } from '../domain/alert.ts'
+import { flagsOfChoice } from '../domain/dlp-policy.ts'
 import type { Activation } from '../domain/score.ts'
 import { addDays, dayOf, maxDay, minDay } from '../domain/window.ts'
-import { hasRollups, rollupKey } from './compile.ts'
+import { COUNTS, compilePredicate, hasRollups, rollupKey } from './compile.ts'
 import type { EvaluateInput } from './evaluate.ts'
 import { measure, NO_HISTORY, readHistories, type ScoringIndicator, tierOf, type Window } from './history.ts'
 
@@ -110,9 +111,9 @@ async function byFacts(tx: Connection, input: EvaluateInput): Promise<Found[]> {
 /** Insights of the policy's own indicators that reach the tier of a trigger, on days whose window is still open. */
 async function byIndicators(tx: Connection, input: EvaluateInput): Promise<Found[]> {
   const { triggers, windows } = input.definition.settings
-  const chosen = triggers.indicators.flatMap(({ id, tier }) => {
+  const chosen = triggers.indicators.flatMap(({ id, tier, dlpPolicies = [] }) => {
     const indicator = input.indicators.get(id)
-    return indicator ? [{ indicator, atLeast: SEVERITIES.indexOf(tier) }] : []
+    return indicator ? [{ indicator, atLeast: SEVERITIES.indexOf(tier), dlpPolicies }] : []
   })
   if (chosen.length === 0) return []
   const today = dayOf(input.asOf)
@@ -121,9 +122,11 @@ async function byIndicators(tx: Connection, input: EvaluateInput): Promise<Found
   const candidates = input.personIds ?? (await peopleWith(tx, indicators, window))
   const histories = await readHistories(tx, indicators, new Map(candidates.map((personId) => [personId, window])))
   const found: Found[] = []
-  for (const personId of candidates) {
-    for (const { indicator, atLeast } of chosen) {
-      for (const [day, { value }] of measure(indicator, window, histories.get(personId) ?? NO_HISTORY)) {
+  for (const { indicator, atLeast, dlpPolicies } of chosen) {
+    const ofPolicies = dlpPolicies.length > 0 ? await findingsOf(tx, indicator, dlpPolicies, candidates, window) : null
+    for (const personId of candidates) {
+      for (const [day, { value: whole }] of measure(indicator, window, histories.get(personId) ?? NO_HISTORY)) {
+        const value = ofPolicies ? (ofPolicies.get(`${personId} ${day}`) ?? 0) : whole
         const tier = tierOf(value, indicator.tiers)
         if (tier === null || SEVERITIES.indexOf(tier) < atLeast) continue
         found.push({ personId, activation: { kind: 'indicator', indicatorId: indicator.id, ...around(input, day) } })
@@ -131,6 +134,25 @@ async function byIndicators(tx: Connection, input: EvaluateInput): Promise<Found
     }
   }
   return found
+}
+
+/** How many findings of an indicator came from these DLP policies, by person and day: rollups know no policies. */
+async function findingsOf(
+  tx: Connection,
+  indicator: ScoringIndicator,
+  dlpPolicies: readonly string[],
+  personIds: readonly number[],
+  { fromDay, toDay }: Window,
+): Promise<Map<string, number>> {
+  const { rows } = await sql<{ of: string; findings: number }>`
+    select identity.person_id || ' ' || (a.at at time zone 'UTC')::date as of, count(*)::int as findings
+    from identity join activity a on a.identity_id = identity.id
+    where identity.person_id = any (${[...personIds]}::bigint[])
+      and a.at >= ${fromDay}::date::timestamp at time zone 'UTC'
+      and a.at < (${toDay}::date + 1)::timestamp at time zone 'UTC'
+      and a.flags && ${flagsOfChoice(dlpPolicies)}::text[] and ${COUNTS} and ${compilePredicate(indicator)}
+    group by 1`.execute(tx)
+  return new Map(rows.map(({ of, findings }) => [of, findings]))
 }
 
 /** Everybody of whom one of the indicators may say something in the window. */

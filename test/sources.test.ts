@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { alertEvent } from '../db/alerts.ts'
+import { seenDlpPolicies } from '../db/queries/dlp-policies.ts'
 import type { Evidence } from '../domain/score.ts'
 import { addDays, dayOf } from '../domain/window.ts'
 import type { Occurrence } from '../sandbox/benches/bench.ts'
@@ -272,5 +273,63 @@ test('groups, stressors, leaves, deleted accounts and findings each open the win
     ['data-leaks-risky-users', 'stressor'],
     ['data-theft-departing-users', 'account_deleted'],
     ['data-theft-departing-users', 'resignation'],
+  ])
+})
+
+test('of data loss prevention only the chosen policies trigger, by id or by name; any where none is chosen', {
+  timeout: 120_000,
+}, async () => {
+  await using t = await importing()
+  await using alerts = await graph(t)
+  const named = (name: string) => ({ title: `DLP policy (${name}) matched for document (plan (2).xlsx) in a device` })
+  await alerts.tell(
+    dlpAlert('chosen', DANA, named('Finance (EU)')),
+    dlpAlert('not chosen', LEE, named('Other')),
+    dlpAlert('nameless', 'kim@conformance.example'),
+  )
+  await using office = await startOffice365()
+  office.subscribeAll()
+  const urls = { apiUrl: office.url, loginUrl: office.url, contentTypes: ['DLP.All'] }
+  const match = (id: string, From: string, PolicyId: string) => ({
+    Id: id,
+    CreationTime: earlier().toISOString().slice(0, 19),
+    OrganizationId: OFFICE_APP.tenantId,
+    RecordType: 11,
+    Workload: 'OneDrive',
+    Operation: 'DlpRuleMatch',
+    IncidentId: id,
+    SharePointMetaData: { From, UniqueID: id },
+    PolicyDetails: [{ PolicyId, PolicyName: 'Cards', Rules: [{ RuleId: 'r', Severity: 'High', RuleMode: 'Enable' }] }],
+  })
+  const ADA = 'ada@conformance.example'
+  office.add('DLP.All', [match('one', ADA, '1F6C-A'), match('two', LEE, '1F6C-B')], earlier())
+  await t.pull(await insertConnector(t.t, 'office-365-activity', { ...OFFICE_APP, ...urls }))
+  const everybody = [ADA, DANA, LEE, 'kim@conformance.example']
+
+  const raisedBy = async (...dlpPolicies: string[]) => {
+    const policyId = await insertPolicy(t.t, 'data-leaks', dlpPolicies.join(), {
+      triggers: {
+        indicators: [{ id: 'dlp-high-finding', tier: 'low', ...(dlpPolicies.length > 0 ? { dlpPolicies } : {}) }],
+      },
+    })
+    await t.build(policyId)
+    await t.evaluate(policyId)
+    const rows = await t.t.db.selectFrom('alert').select('person_id').where('policy_id', '=', policyId).execute()
+    const raised = new Set(rows.map(({ person_id }) => person_id))
+    const found = await Promise.all(everybody.map(async (upn) => (raised.has(await personAt(t.t, upn)) ? [upn] : [])))
+    return found.flat()
+  }
+  expect(await raisedBy()).toEqual(everybody)
+  expect(await raisedBy('finance (eu)')).toEqual([DANA])
+  expect(await raisedBy(' 1f6c-a ')).toEqual([ADA])
+  expect(await raisedBy('CARDS', 'Other')).toEqual([ADA, LEE])
+  expect(await raisedBy('nobody knows it')).toEqual([])
+
+  const seen = { high: 1, findings: 1, lastSeenAt: expect.any(Date) }
+  expect(await seenDlpPolicies(t.t.db, new Date())).toEqual([
+    { ...seen, id: '1f6c-a', name: 'cards' },
+    { ...seen, id: '1f6c-b', name: 'cards' },
+    { ...seen, id: null, name: 'finance (eu)' },
+    { ...seen, id: null, name: 'other' },
   ])
 })

@@ -1,4 +1,5 @@
 import type { Severity } from '../../domain/alert.ts'
+import { dlpPolicyFlags } from '../../domain/dlp-policy.ts'
 import type { Finding, FindingState, Mapped, Rejected } from '../../domain/signal.ts'
 import { instantOf } from '../instants.ts'
 import { isObject, type Json, list, object, text } from '../values.ts'
@@ -102,10 +103,16 @@ function flagsOf(alert: Json, product: string, category: string): string[] {
   const known = severity === 'informational' || severityOf(alert) !== 'informational'
   return [
     ...(known ? [] : [`severity_${snake(text(severity) ?? 'unknown')}`]),
-    ...(product === 'dlp' ? [`category_${snake(category)}`] : []),
+    ...(product === 'dlp' ? [`category_${snake(category)}`, ...dlpPolicyFlags({ names: policyNamesOf(alert) })] : []),
     ...(telling(classification) ? [`classification_${snake(classification as string)}`] : []),
     ...(telling(determination) ? [`determination_${snake(determination as string)}`] : []),
   ]
+}
+
+/** The API gives the policy's name alone, and that within the title, which goes on with what it is about. */
+const policyNamesOf = ({ title }: Json): string[] => {
+  const [, name] = /^DLP policy \((.+?)\) matched for /i.exec(text(title) ?? '') ?? []
+  return name === undefined ? [] : [name]
 }
 
 /** The file that it is about, else the title. */

@@ -30,7 +30,7 @@ describe('records', () => {
       severity: 'high',
       category: 'dlp',
       state: 'open',
-      flags: ['category_exfiltration'],
+      flags: ['category_exfiltration', 'dlp_policy_name:finance'],
       object: 'q4.xlsx',
     })
     expect(raw).toEqual(record('dlp'))

@@ -1,4 +1,5 @@
 import type { Severity } from '../../domain/alert.ts'
+import { dlpPolicyFlags } from '../../domain/dlp-policy.ts'
 import type { Finding, FindingState, Identifier } from '../../domain/signal.ts'
 import { parseJson } from '../http/json.ts'
 import { idText, isAddress, type Json, list, object, text } from '../values.ts'
@@ -55,6 +56,10 @@ export function dlpFinding(record: Json, { id, operation, at }: Told): Finding {
       `workload_${workloadOf(record)}`,
       ...(severity ? [] : ['severity_unknown']),
       ...dlpFlags(rules, file, exception),
+      ...dlpPolicyFlags({
+        ids: policies.flatMap((policy) => text(policy['PolicyId']) ?? []),
+        names: policies.flatMap((policy) => text(policy['PolicyName']) ?? []),
+      }),
     ],
     ...present({
       object: text(file['FileName']) ?? text(mail['Subject']) ?? text(device['FileName']) ?? text(record['ObjectId']),

@@ -252,7 +252,10 @@ describe('findings', () => {
       severity: 'high',
       category: 'dlp',
       state: 'open',
-      flags: ['dlp_record', 'workload_onedrive', 'outside', 'sensitive_info'],
+      flags: [
+        ...['dlp_record', 'workload_onedrive', 'outside', 'sensitive_info'],
+        ...['dlp_policy:p-1', 'dlp_policy_name:finance'],
+      ],
       object: 'q4.xlsx',
     })
   })
@@ -262,7 +265,10 @@ describe('findings', () => {
       people: [{ scheme: 'address', value: 'kim@acme.example' }],
       severity: 'medium',
       state: 'open',
-      flags: ['dlp_record', 'workload_exchange', 'blocked', 'rule_in_test', 'exception_override'],
+      flags: [
+        ...['dlp_record', 'workload_exchange', 'blocked', 'rule_in_test', 'exception_override'],
+        ...['dlp_policy:p-2', 'dlp_policy_name:customers'],
+      ],
     })
     expect(mapped('dlp-exchange', { ExchangeMetaData: {} }).people).toEqual([])
   })

@@ -77,6 +77,7 @@ export const OPERATIONS = {
   getPolicyHealth: { method: 'get', path: '/policies/{policyId}/health' },
   getPolicySight: { method: 'get', path: '/policies/{policyId}/sight' },
   evaluatePolicy: { method: 'post', path: '/policies/{policyId}/evaluate' },
+  listDlpPolicies: { method: 'get', path: '/dlp-policies' },
   listIndicators: { method: 'get', path: '/indicators' },
   createIndicator: { method: 'post', path: '/indicators' },
   getIndicator: { method: 'get', path: '/indicators/{indicatorId}' },

@@ -1324,6 +1324,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/dlp-policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Policies of data loss prevention that raised something within 90 days, those with most findings first.
+         * @description What `settings.triggers.indicators[].dlpPolicies` of a policy may choose from, by id or by name. As the findings name them, in lower case; a source that gives names alone lists them apart.
+         */
+        get: operations["listDlpPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/indicators": {
         parameters: {
             query?: never;
@@ -2541,6 +2561,17 @@ export interface components {
                     activityShare: number | null;
                 }[];
             }[];
+        };
+        SeenDlpPolicy: {
+            /** @description Null where the source gives names alone. */
+            id: string | null;
+            /** @description Null where it is not known which name belongs to the id. */
+            name: string | null;
+            findings: number;
+            /** @description Of high severity among them. */
+            high: number;
+            /** Format: date-time */
+            lastSeenAt: string;
         };
         Indicator: {
             id: string;
@@ -4803,6 +4834,29 @@ export interface operations {
                 content: {
                     "application/json": {
                         policyId: components["schemas"]["Id"];
+                    };
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    listDlpPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["SeenDlpPolicy"][];
                     };
                 };
             };

@@ -95,3 +95,16 @@ test('a policy takes it as a trigger and as an indicator in its next version', a
   expect(changed.status).toBe(201)
   expect(changed.body.definition.settings.triggers.indicators).toEqual([{ id: 'custom-crm-export', tier: 'medium' }])
 })
+
+test('a policy is narrowed to DLP policies that were seen, and only where it counts their findings', async () => {
+  expect((await admin.get('/dlp-policies')).body).toEqual({ items: [] })
+  const { body: policy } = await admin.post('/policies', { json: { template: 'data-leaks', name: 'Finance only' } })
+  const narrowed = (id: string) => {
+    const definition = structuredClone(policy.definition)
+    definition.settings.triggers.indicators = [{ id, tier: 'low', dlpPolicies: ['Finance'] }]
+    return admin.post(`/policies/${policy.id}/versions`, { revision: 1, json: { definition, note: 'Finance alone.' } })
+  }
+  const refused = await narrowed('s3-bulk-read')
+  expect([refused.status, refused.body]).toEqual([422, expect.objectContaining({ code: 'policy_invalid' })])
+  expect((await narrowed('dlp-high-finding')).status).toBe(201)
+})
