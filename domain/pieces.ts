@@ -1,4 +1,5 @@
 const HOUR_MS = 3_600_000
+const QUARTER_MS = HOUR_MS / 4
 
 export interface Piece {
   from: Date
@@ -35,9 +36,10 @@ export function untilAllowed({ from, to, timeZone }: DailyHours, now: Date): num
     return from < to ? hour >= from && hour < to : hour >= from || hour < to
   }
   if (within(now)) return 0
-  // Zones change their clocks: whole hours are tried instead of computing with an offset that may be another one then.
-  for (let ahead = 1; ahead <= 25; ahead += 1) {
-    const next = new Date(Math.floor(now.getTime() / HOUR_MS) * HOUR_MS + ahead * HOUR_MS)
+  // Zones change their clocks, and some are off by quarters: those are tried instead of computing with an offset that may
+  // be another one then.
+  for (let ahead = 1; ahead <= 26 * (HOUR_MS / QUARTER_MS); ahead += 1) {
+    const next = new Date((Math.floor(now.getTime() / QUARTER_MS) + ahead) * QUARTER_MS)
     if (within(next)) return next.getTime() - now.getTime()
   }
   return HOUR_MS

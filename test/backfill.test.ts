@@ -2,14 +2,19 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { claimPieces, moveBackfill } from '../activities/backfill.ts'
 import { reconcileRuns } from '../activities/reconcile.ts'
 import { startImport } from '../api/processes.ts'
+import { openRangeBackfill } from '../db/backfills.ts'
 import { openPullImport } from '../db/imports.ts'
 import { verifyImports } from '../db/verify.ts'
+import { cutRange } from '../domain/pieces.ts'
 import { startS3 } from '../sandbox/s3.ts'
 import { type Api, api, type Caller } from './api/api.ts'
 import { DAY_MS, daysAgo, deliver, trailRecord, trailSettings } from './harness/trail.ts'
 import { eventually } from './harness/world.ts'
+
+const HOUR_MS = 3_600_000
 
 let t: Api
 let admin: Caller
@@ -212,4 +217,25 @@ test('what is not a range of this source is refused with the field and the way o
   expect(await ask({ ...range, hours })).toMatchObject({ code: 'invalid_request', field: 'hours.timeZone' })
   expect(await ask(range, hrId)).toMatchObject({ code: 'invalid_request', field: 'folder' })
   expect(await ask({ ...range, parallel: 17 })).toMatchObject({ code: 'invalid_request' })
+})
+
+test('outside its hours of the day a backfill begins nothing and says when it will; within them it goes on', async () => {
+  const hour = new Date().getUTCHours()
+  const connectorId = await t.w.connector('amazon-s3', trailSettings(s3.endpoint))
+  const pieces = cutRange(midnight(3), midnight(0), 24)
+  const planned = async (from: number, to: number) => {
+    const hours = { from: from % 24, to: to % 24, timeZone: 'UTC' }
+    const asked = { connectorId, staffId: admin.staffId, parallel: 1, requestsPerSecond: null, hours }
+    const backfillId = await t.w.t.db.transaction().execute((tx) => openRangeBackfill(tx, asked, pieces))
+    const claim = await claimPieces(t.w.deps)({ backfillId, atMost: 2, again: false })
+    await moveBackfill(t.w.deps)({ backfillId, to: 'cancelled', by: { staffId: admin.staffId, causeKey: backfillId } })
+    return claim
+  }
+  const outside = await planned(hour + 2, hour + 3)
+  expect(outside).toMatchObject({ pieces: [], progress: { pieces: 3, waiting: 3, running: 0 } })
+  expect(outside.waitMs).toBeGreaterThan(0)
+  expect(outside.waitMs).toBeLessThanOrEqual(2 * HOUR_MS)
+  const within = await planned(hour, hour + 2)
+  expect(within.pieces).toHaveLength(2)
+  expect(within.waitMs).toBeNull()
 })

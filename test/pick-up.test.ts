@@ -1,7 +1,12 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { configuredConnector } from '../activities/connector-config.ts'
 import { beginImports, runImport } from '../activities/imports.ts'
 import { runChecks } from '../activities/prerequisites.ts'
+import { connectorKinds } from '../connectors/kinds.ts'
 import { readConnector } from '../db/connectors.ts'
 import { closeImport } from '../db/imports.ts'
 import { startS3 } from '../sandbox/s3.ts'
@@ -136,4 +141,50 @@ test('a server that shows another host key is an unmet prerequisite with a fix',
     expect.objectContaining({ checkId: 'pick-up', state: 'unmet', code: 'settings_invalid' }),
   ])
   expect(outcomes[1]?.detail).toMatch(/another host key/)
+})
+
+const PUSHED = [...connectorKinds].filter(([, { delivery }]) => delivery === 'push').map(([id]) => id)
+
+test('a file of every kind is picked up from a folder, and again as gzip it is one of duplicates', {
+  timeout: 90_000,
+}, async () => {
+  expect([...PUSHED].sort()).toEqual([
+    'custom-file',
+    'epic',
+    'healthcare',
+    'hr',
+    'insider-risk-indicators',
+    'physical-badging',
+  ])
+  await using t = await importing()
+  for (const kind of PUSHED) {
+    const records = path.join(import.meta.dirname, '../connectors', kind, 'records')
+    const name = readdirSync(records).find((each) => /\.csv$|^sample.*\.json$/.test(each)) as string
+    const bytes = readFileSync(path.join(records, name))
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-folder-'))
+    try {
+      const settled = new Date(Date.now() - 3_600_000)
+      const put = (file: string, content: Buffer) => {
+        writeFileSync(path.join(folder, file), content)
+        utimesSync(path.join(folder, file), settled, settled)
+      }
+      const settings = JSON.parse(readFileSync(path.join(records, 'settings.json'), 'utf8'))
+      const connectorId = await insertConnector(t.t, kind, { ...settings, dropFolder: folder })
+      put('a', bytes)
+      expect(await run(t, connectorId), kind).toBe(1)
+      put('a.gz', gzipSync(bytes))
+      expect(await run(t, connectorId), kind).toBe(1)
+      const [first, second] = await t.t.db
+        .selectFrom('import')
+        .select(['received', 'stored', 'duplicate', 'quarantined'])
+        .where('connector_id', '=', connectorId)
+        .orderBy('started_at')
+        .execute()
+      expect(first?.stored, kind).toBeGreaterThan(0)
+      const known = (first?.stored ?? 0) + (first?.duplicate ?? 0)
+      expect(second, kind).toEqual({ ...first, stored: 0, duplicate: known })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
 })

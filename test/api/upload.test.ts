@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSealed } from '../../db/vault.ts'
@@ -72,4 +75,64 @@ test.each([
   expect(refused.body).toMatchObject(expected)
   const kept = await t.w.t.db.selectFrom('import').select('id').where('state', '=', 'failed').execute()
   expect(kept).toEqual([])
+})
+
+const importsKept = async (): Promise<number> =>
+  (await t.w.t.db.selectFrom('import').select('id').where('connector_id', '=', connectorId).execute()).length
+
+test('20 files at once are 20 imports', async () => {
+  const before = await importsKept()
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => operator.post(path(`?name=${n}.json`), { bytes: event(`DOOR-${n}`) })),
+  )
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202))
+  expect(new Set(answers.map(({ body }) => body.id)).size).toBe(20)
+  expect(await importsKept()).toBe(before + 20)
+})
+
+/** An upload by hand, so that it can be sent in pieces and broken off. */
+function begun(file: string): Socket {
+  const { hostname, port } = new URL(t.url)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {})
+  socket.write(
+    `POST /v1${path('?name=slow.json')} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${operator.token}\r\n` +
+      `Idempotency-Key: ${randomUUID()}\r\nContent-Type: application/octet-stream\r\n` +
+      `Content-Length: ${Buffer.byteLength(file)}\r\n\r\n`,
+  )
+  return socket
+}
+
+test('a client that sends its file byte by byte keeps nobody else waiting, and its file is taken whole', async () => {
+  const file = event('SLOW-DOOR')
+  const socket = begun(file)
+  let heard = ''
+  socket.on('data', (piece) => {
+    heard += piece
+  })
+  for (const [at, byte] of [...file.slice(0, 20)].entries()) {
+    socket.write(byte)
+    if (at === 10) expect((await operator.post(path('?name=o.json'), { bytes: event('OTHER') })).status).toBe(202)
+    await sleep(5)
+  }
+  expect(heard).toBe('')
+  socket.write(file.slice(20))
+  while (heard === '') await sleep(10)
+  socket.destroy()
+  expect(heard).toMatch(/^HTTP\/1\.1 202 /)
+})
+
+test('a client that goes away in the middle of its file leaves no import, and its file comes in later', async () => {
+  const file = event('LOST-DOOR')
+  const before = await importsKept()
+  for (const share of [0, 0.5, 0.99]) {
+    const socket = begun(file)
+    await new Promise((resolve) => socket.write(file.slice(0, Math.floor(file.length * share)), resolve))
+    await sleep(50)
+    socket.resetAndDestroy()
+  }
+  await sleep(200)
+  expect(await importsKept()).toBe(before)
+  expect((await operator.get('/health')).status).toBeLessThan(500)
+  expect((await operator.post(path('?name=slow.json'), { bytes: file })).status).toBe(202)
 })
