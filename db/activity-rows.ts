@@ -1,6 +1,6 @@
 import type { Activity } from '../domain/signal.ts'
 import { address4Of, address6Of } from './address.ts'
-import { BinaryRows, COPY_HEADER, COPY_TRAILER, fieldsOf, viewOf } from './binary.ts'
+import { BinaryRows, COPY_HEADER, COPY_TRAILER, fieldsOf, uuidText, viewOf } from './binary.ts'
 import type { ShortHash } from './keyed-hash.ts'
 import { orderByKey } from './order.ts'
 import type { SubjectKeys } from './subject-keys.ts'
@@ -62,13 +62,6 @@ const PIECE_BYTES = 64 * 1024
 
 /** The extension in lower case, null when there is none. */
 export const extensionOf = (object: string): string | null => object.match(EXTENSION)?.[1]?.toLowerCase() ?? null
-
-const hyphened = (hex: string): string =>
-  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
-
-/** A 16-byte key as PostgreSQL writes it. */
-const uuidText = (key: DataView, at = 0): string =>
-  hyphened(Buffer.from(key.buffer, key.byteOffset + at, KEY_BYTES).toString('hex'))
 
 interface KnownEvent {
   verb: string

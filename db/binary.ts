@@ -170,6 +170,12 @@ export class BinaryRows {
 
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
+/** 16 bytes as PostgreSQL writes a uuid. */
+export function uuidText(key: DataView, at = 0): string {
+  const hex = Buffer.from(key.buffer, key.byteOffset + at, 16).toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
+}
+
 /** Copies some bytes, by fours; a call into the runtime would cost more than they do. Returns where they end. */
 function copyBytes(source: DataView, from: number, length: number, into: DataView, at: number): number {
   const whole = length & ~3

@@ -1,8 +1,7 @@
 import { sql } from 'kysely'
 import { ownText } from '../domain/own-text.ts'
 import type { Connection, Database } from './connection.ts'
-import { insertMany } from './people.ts'
-import { sealedRow, type Vault } from './vault.ts'
+import { insertSealedRows, sealedRow, type Vault } from './vault.ts'
 
 /** Container ids by name, for one connector. */
 export type ContainerCache = Map<string, number>
@@ -33,7 +32,7 @@ export async function resolveContainers(
   if (unknown.length === 0) return
   await db.transaction().execute(async (tx) => {
     const sealed = unknown.map(({ name }) => sealedRow(vault, 'texts', name))
-    await insertMany(tx, 'sealed_value', sealed)
+    await insertSealedRows(tx, sealed)
     const kept = await sql<{ sealed_id: string }>`
       insert into container (connector_id, lookup_key, sealed_id)
       select ${connectorId}::uuid, * from unnest(${unknown.map(({ key }) => key)}::bytea[],

@@ -7,9 +7,9 @@ import { contentKey } from './activities.ts'
 import type { Connection } from './connection.ts'
 import { applyJoins, type JoinProposal, planJoins } from './identity-joins.ts'
 import { currentRules } from './identity-rules.ts'
-import { insertMany, rememberTokens } from './people.ts'
+import { rememberTokens } from './people.ts'
 import { storeProfileKeys, touchAfterLeaving, touchRelated } from './subject-keys.ts'
-import { sealedRow, type Vault } from './vault.ts'
+import { insertSealedRows, sealedRow, type Vault } from './vault.ts'
 
 export interface ResolvedFact {
   fact: Fact
@@ -84,7 +84,7 @@ export async function storeFacts(
       .filter(({ row }) => row.fact.personal && Object.keys(row.fact.personal).length > 0)
       .map(({ id, row }) => [id, sealedRow(vault, 'personal', JSON.stringify(row.fact.personal))]),
   )
-  await insertMany(tx, 'sealed_value', [...sealed.values()])
+  await insertSealedRows(tx, [...sealed.values()])
   await sql`
     update fact set superseded_at = ${recordedAt}, superseded_by = change.successor
     from unnest(${[...superseded.keys()]}::uuid[], ${[...superseded.values()]}::uuid[]) as change (id, successor)

@@ -6,7 +6,7 @@ import { ownText } from '../domain/own-text.ts'
 import { pseudonymFrom } from '../domain/pseudonym.ts'
 import type { Identifier, IdentifierScheme } from '../domain/signal.ts'
 import type { Connection, Database } from './connection.ts'
-import { sealedRow, type Vault } from './vault.ts'
+import { insertSealedRows, sealedRow, type Vault } from './vault.ts'
 
 /** One account, whatever its spelling: addresses and user names are compared without case. */
 export const identifierText = ({ scheme, value }: Identifier): string =>
@@ -77,7 +77,7 @@ export async function resolveIdentities(
   if (unknown.length === 0) return
   await db.transaction().execute(async (tx) => {
     const sealed = unknown.map(([, identifier]) => sealedRow(vault, 'identity', JSON.stringify(identifier)))
-    await insertMany(tx, 'sealed_value', sealed)
+    await insertSealedRows(tx, sealed)
     const people = unknown.map(() => ({ uid: uuid(), pseudonym: pseudonymFrom(randomBytes(5)) }))
     const made = await sql<{ id: number; uid: string }>`
       insert into person (uid, pseudonym)

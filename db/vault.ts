@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { AppError } from '../domain/errors.ts'
 import type { Connection } from './connection.ts'
@@ -97,6 +98,16 @@ export async function insertSealed(
 export function sealedRow(vault: Vault, purpose: SealedPurpose, plaintext: Uint8Array | string, id = uuid()) {
   const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext) : plaintext
   return { id, purpose, ...vault.seal(contextOf(purpose, id), bytes) }
+}
+
+/** Inserts what `sealedRow` made, all in one statement. */
+export async function insertSealedRows(tx: Connection, rows: readonly ReturnType<typeof sealedRow>[]): Promise<void> {
+  if (rows.length === 0) return
+  await sql`
+    insert into sealed_value (id, purpose, key_id, nonce, ciphertext)
+    select * from unnest(${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.purpose)}::text[],
+                         ${rows.map((row) => row.key_id)}::text[], ${rows.map((row) => row.nonce)}::bytea[],
+                         ${rows.map((row) => row.ciphertext)}::bytea[])`.execute(tx)
 }
 
 /** Opens sealed values by id; ids that do not exist are absent from the answer. */

@@ -1,5 +1,8 @@
 import { type RawBuilder, sql } from 'kysely'
+import { uuidText, viewOf } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
+import { sha256 } from '../db/hash.ts'
+import { canonicalJson } from '../domain/canonical.ts'
 import { addDays } from '../domain/window.ts'
 import { type IndicatorDefinition, POLICY_ZONE, type Predicate, type Relation } from './indicator.ts'
 
@@ -9,9 +12,29 @@ export type ActiveIndicator = Pick<IndicatorDefinition, 'id' | 'version' | 'wher
   timeZone?: string
 }
 
-/** `indicator_day.indicator_id`: versions and zones with different predicates have rollups of their own. */
-export const rollupKey = ({ id, version, timeZone }: Pick<ActiveIndicator, 'id' | 'version' | 'timeZone'>): string =>
-  timeZone === undefined ? `${id}@${version}` : `${id}@${version} ${timeZone}`
+const KEYS = new WeakMap<Predicate, Map<string, string>>()
+
+/**
+ * `indicator_day.rollup_key`: the first 16 bytes of the SHA-256 of the predicate and the zone that it asks for. Indicators
+ * and versions that count the same activities share their rollups; what is first seen has a key of its own and no rollups.
+ */
+export function rollupKey({ where, measure, timeZone }: Omit<ActiveIndicator, 'id' | 'version'>): string {
+  const firstSeen = measure.of === 'first_seen' ? measure.dimension : null
+  const keys = KEYS.get(where) ?? new Map<string, string>()
+  const asked = `${timeZone ?? ''} ${firstSeen ?? ''}`
+  let key = keys.get(asked)
+  if (key === undefined) {
+    const digest = Buffer.from(sha256(canonicalJson({ where, timeZone: timeZone ?? null, firstSeen })), 'hex')
+    key = uuidText(viewOf(digest))
+    KEYS.set(where, keys.set(asked, key))
+  }
+  return key
+}
+
+/** One indicator for each of their rollups, by its key. */
+function byRollup(indicators: readonly ActiveIndicator[]): Map<string, ActiveIndicator> {
+  return new Map(indicators.filter(hasRollups).map((indicator) => [rollupKey(indicator), indicator]))
+}
 
 /** SQL of an indicator's predicate over `activity a`. A comparison with an absent value is false, never unknown. */
 export const compilePredicate = ({
@@ -148,19 +171,22 @@ export async function recomputeRollups(
   { onlyAdded = false }: RecomputeOptions = {},
 ): Promise<void> {
   await lockTouched(tx, touched)
-  const counted = indicators.filter(hasRollups)
+  const counted = byRollup(indicators)
+  const keys = [...counted.keys()]
   if (!onlyAdded) {
     await sql`
       delete from indicator_day using (select distinct identity_id, day from ${sql.raw(touched)}) t
       where indicator_day.identity_id = t.identity_id and indicator_day.day = t.day
-        and indicator_day.indicator_id = any (${indicators.map(rollupKey)}::text[])`.execute(tx)
+        and indicator_day.rollup_key = any (${keys}::uuid[])`.execute(tx)
   }
-  if (counted.length === 0) return
+  if (keys.length === 0) return
   // Not a list of VALUES: its expressions are made ready anew for every activity, which costs ten times the comparison.
-  const hits = counted.map((indicator, n) => sql`case when ${compilePredicate(indicator)} then ${sql.lit(n + 1)} end`)
+  const hits = [...counted.values()].map(
+    (indicator, n) => sql`case when ${compilePredicate(indicator)} then ${sql.lit(n + 1)} end`,
+  )
   await sql`
-    insert into indicator_day (identity_id, day, indicator_id, count, objects, items, bytes, amount, first_at, last_at)
-    select identity_id, day, (${counted.map(rollupKey)}::text[])[hit], count(*), count(distinct object_key), sum(items),
+    insert into indicator_day (identity_id, day, rollup_key, count, objects, items, bytes, amount, first_at, last_at)
+    select identity_id, day, (${keys}::uuid[])[hit], count(*), count(distinct object_key), sum(items),
            sum(bytes), max(amount), min(at), max(at)
     from (
       select a.identity_id, t.day, unnest(array_remove(array[${sql.join(hits)}], null)) as hit, a.object_key,
@@ -170,7 +196,7 @@ export async function recomputeRollups(
     ) hit
     group by identity_id, day, hit
     order by identity_id, day, hit
-    on conflict (identity_id, day, indicator_id) do update
+    on conflict (identity_id, day, rollup_key) do update
     set count = excluded.count, objects = excluded.objects, items = excluded.items, bytes = excluded.bytes,
         amount = excluded.amount, first_at = excluded.first_at, last_at = excluded.last_at
     where (indicator_day.count, indicator_day.objects, indicator_day.items, indicator_day.bytes, indicator_day.amount,

@@ -46,7 +46,7 @@ async function readRollups(
 ): Promise<Map<number, Rollups>> {
   const rows = await sql<{
     person_id: number
-    indicator_id: string
+    rollup_key: string
     day: string
     count: number
     objects: number
@@ -54,18 +54,18 @@ async function readRollups(
     bytes: number
     amount: number | null
   }>`
-    select identity.person_id, r.indicator_id, r.day, sum(r.count) as count, sum(r.objects) as objects,
+    select identity.person_id, r.rollup_key, r.day, sum(r.count) as count, sum(r.objects) as objects,
            sum(r.items) as items, sum(r.bytes) as bytes, max(r.amount) as amount
     from unnest(${[...windows.keys()]}::bigint[], ${[...windows.values()].map((a) => addDays(a.fromDay, -BASELINE_DAYS))}::date[],
                 ${[...windows.values()].map((a) => a.toDay)}::date[]) as asked (person_id, from_day, to_day)
     join acting_identity identity on identity.person_id = asked.person_id
     join indicator_day r on r.identity_id = identity.id and r.day between asked.from_day and asked.to_day
-      and r.indicator_id = any (${indicators.map(rollupKey)}::text[])
+      and r.rollup_key = any (${indicators.map(rollupKey)}::uuid[])
     group by 1, 2, 3`.execute(tx)
   const people = new Map<number, Rollups>()
   for (const row of rows.rows) {
     const rollups = getOrMake(people, row.person_id, () => new Map<string, Map<string, DayTotals>>())
-    getOrMake(rollups, row.indicator_id, () => new Map<string, DayTotals>()).set(row.day, {
+    getOrMake(rollups, row.rollup_key, () => new Map<string, DayTotals>()).set(row.day, {
       count: Number(row.count),
       objects: Number(row.objects),
       items: Number(row.items),

@@ -6,7 +6,6 @@ import type { Connection } from '../db/connection.ts'
 import { sha256 } from '../db/hash.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
-import { rollupKey } from './compile.ts'
 import type { ScoringIndicator } from './history.ts'
 import { countsDlpFindings, type IndicatorDefinition, indicatorSchema, usesPolicyZone } from './indicator.ts'
 import { explainIssue } from './issue.ts'
@@ -160,7 +159,7 @@ export async function pinnedIndicators(
     .execute()
   const versions = new Map(rows.map((row) => [`${row.id}@${row.version}`, row]))
   for (const pin of definition.indicators) {
-    const row = versions.get(rollupKey({ id: pin.id, version: pin.version }))
+    const row = versions.get(`${pin.id}@${pin.version}`)
     if (!row) {
       throw new AppError('policy_invalid', `there is no version ${pin.version} of indicator ${pin.id}`, {
         field: 'indicators',
@@ -191,7 +190,7 @@ export async function activeIndicators(db: Connection): Promise<ScoringIndicator
   const active = new Map<string, ScoringIndicator>()
   for (const { definition } of rows) {
     for (const indicator of (await pinnedIndicators(db, storedDefinition(definition))).values()) {
-      active.set(rollupKey(indicator), indicator)
+      active.set(`${indicator.id}@${indicator.version} ${indicator.timeZone ?? ''}`, indicator)
     }
   }
   return [...active].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, indicator]) => indicator)

@@ -18,6 +18,8 @@ const indicators: ActiveIndicator[] = [...loadIndicators().values()].map((indica
   indicator.id === 's3-off-hours' ? { ...indicator, timeZone: 'Asia/Kolkata' } : indicator,
 )
 
+const SECRET_READ = rollupKey(indicators.find(({ id }) => id === 'aws-secret-read') as ActiveIndicator)
+
 const REBUILT = indicators.filter(hasRollups).slice(0, 2)
 
 interface Drawn {
@@ -105,7 +107,7 @@ async function arrive(t: TestDatabase, session: ImportSession, people: readonly 
 }
 
 async function stateOf(t: TestDatabase) {
-  const rollups = await sql`select * from indicator_day order by identity_id, day, indicator_id`.execute(t.db)
+  const rollups = await sql`select * from indicator_day order by identity_id, day, rollup_key`.execute(t.db)
   const seen = await sql`select * from identity_seen order by identity_id, dimension, value`.execute(t.db)
   return { rollups: rollups.rows, seen: seen.rows }
 }
@@ -127,7 +129,7 @@ test('any order, cutting and repetition of the same activities ends in the same 
       await rebuildRollups(t.db, REBUILT)
       const kept = new Set(REBUILT.map(rollupKey))
       expect((await stateOf(t)).rollups).toEqual(
-        atOnce.rollups.filter((row) => kept.has((row as { indicator_id: string }).indicator_id)),
+        atOnce.rollups.filter((row) => kept.has((row as { rollup_key: string }).rollup_key)),
       )
     }),
     { numRuns: 8, seed: 20260331 },
@@ -159,7 +161,7 @@ test('a rollup whose only activity was corrected disappears, and so does its fir
   await ensureMonths(t.db, ['2026-03-31'])
   const people = [(await insertSomebody(t.db)).identityId]
   const before = await arrive(t, session, people, [[read(1)]])
-  expect(before.rollups).toMatchObject([{ indicator_id: 'aws-secret-read@1', count: 1 }])
+  expect(before.rollups).toMatchObject([{ rollup_key: SECRET_READ, count: 1 }])
   expect(before.seen).toHaveLength(4)
   const correction = { ...read(2, { supersedes: 'read-1', outcome: 'failure' }), country: 'FR' }
   const after = await arrive(t, session, people, [[read(1)], [correction]])
@@ -188,10 +190,10 @@ test('values in predicates are bound, never pasted', async () => {
   await rebuildRollups(t.db, [hostile])
   const rows = await t.db
     .selectFrom('indicator_day')
-    .select(['indicator_id', 'count'])
-    .where('indicator_id', '=', 'hostile@1')
+    .select('count')
+    .where('rollup_key', '=', rollupKey(hostile))
     .execute()
-  expect(rows).toEqual([{ indicator_id: 'hostile@1', count: 1 }])
+  expect(rows).toEqual([{ count: 1 }])
 })
 
 test('two imports that touch one day at the same time leave the rollup of both', async () => {
@@ -209,8 +211,8 @@ test('two imports that touch one day at the same time leave the rollup of both',
       [{ ...read(n), ordinal: 0, identityId, sourceIndex: 0, origin: { network: null, country: null } }],
     )
   await Promise.all([store(first, 1), store(second, 2)])
-  expect(await t.db.selectFrom('indicator_day').select(['indicator_id', 'count']).execute()).toEqual([
-    { indicator_id: 'aws-secret-read@1', count: 2 },
+  expect(await t.db.selectFrom('indicator_day').select(['rollup_key', 'count']).execute()).toEqual([
+    { rollup_key: SECRET_READ, count: 2 },
   ])
 })
 
@@ -245,7 +247,7 @@ test('hours are those of the zone that the policy is set to, on both sides of a 
   const rows = await t.db
     .selectFrom('indicator_day')
     .selectAll()
-    .where('indicator_id', 'like', 's3-off-hours@% Europe%')
+    .where('rollup_key', '=', rollupKey({ ...offHours, timeZone: 'Europe/Berlin' }))
     .orderBy('day')
     .execute()
   expect(rows.map(({ day, objects }) => ({ day, objects }))).toEqual([

@@ -165,7 +165,7 @@ async function peopleWith(
   const dimensions = indicators.flatMap(({ measure: how }) => (how.of === 'first_seen' ? [how.dimension] : []))
   const rows = await sql<{ person_id: number }>`
     select identity.person_id from indicator_day r join acting_identity identity on identity.id = r.identity_id
-    where r.day between ${fromDay}::date and ${toDay}::date and r.indicator_id = any (${keys}::text[])
+    where r.day between ${fromDay}::date and ${toDay}::date and r.rollup_key = any (${keys}::uuid[])
     union
     select identity.person_id from identity_seen seen join acting_identity identity on identity.id = seen.identity_id
     where seen.dimension = any (${dimensions}::text[])

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { ensureMonths } from '../db/activities.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { activitiesOf, type Finding } from '../domain/signal.ts'
+import { rollupKey } from '../policies/compile.ts'
 import { insertSomebody } from '../policies/examples.ts'
 import { type IndicatorDefinition, indicatorSchema } from '../policies/indicator.ts'
 import { activeIndicators } from '../policies/load.ts'
@@ -90,7 +91,7 @@ async function prepared(t: Importing, people: number) {
 const rollups = async (t: Importing) =>
   (
     await sql<{ identity_id: number; count: number }>`
-      select identity_id, count::int as count from indicator_day where indicator_id = 'test-open-alerts@1' order by 1`.execute(
+      select identity_id, count::int as count from indicator_day where rollup_key = ${rollupKey(indicator)}::uuid order by 1`.execute(
       t.t.db,
     )
   ).rows

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { generateHospital, type HospitalFile } from '../sandbox/organisation/hospital/index.ts'
 import { type Importing, importing } from './harness/importing.ts'
+import { namedRollups } from './harness/rollups.ts'
 import { insertConnector, insertPolicy, personAt } from './harness/rows.ts'
 
 /** Days whose activities the policies look at as of now end today. */
@@ -59,8 +60,8 @@ test('of a whole hospital two are found: the one who looks up neighbours and col
   expect(await alertsOf(t, patients)).toEqual([{ person_id: await personOf(t, nosy.address), severity: 'high' }])
   expect(await alertsOf(t, doors)).toEqual([{ person_id: await personOf(t, intruder.address), severity: 'high' }])
   const met = await sql<{ person_id: number }>`
-    select distinct person_id from indicator_day join identity on identity.id = identity_id
-    where indicator_id in ('patient-household@1', 'patient-neighbour@1')`.execute(t.t.db)
+    select distinct person_id from ${namedRollups()} r join identity on identity.id = identity_id
+    where indicator_id in ('patient-household', 'patient-neighbour')`.execute(t.t.db)
   const seen = met.rows.map(({ person_id }) => person_id)
   for (const { address } of innocent.slice(0, 2)) expect(seen).toContain(await personOf(t, address))
   // Whoever works late, or breaks the glass in an emergency, is really there.

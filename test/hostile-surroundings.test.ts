@@ -12,6 +12,7 @@ import { type S3StandIn, startS3 } from '../sandbox/s3.ts'
 import { crampedDisk } from './harness/cramped-disk.ts'
 import { gatewayTo } from './harness/gateway.ts'
 import { importing } from './harness/importing.ts'
+import { namedRollups } from './harness/rollups.ts'
 import { insertConnector } from './harness/rows.ts'
 import { daysAgo, deliver, trailRecord, trailSettings } from './harness/trail.ts'
 import { eventually, type World, world } from './harness/world.ts'
@@ -140,7 +141,7 @@ async function isWhole(w: World, importId: string, total: number): Promise<void>
   expect(read).toMatchObject({ state: 'completed', ...balance })
   const { rows } = await sql<{ activities: number; rollups: number }>`
     select (select count(*)::int from activity) as activities,
-           (select sum(count)::int from indicator_day where indicator_id like 's3-bulk-read@%') as rollups`.execute(
+           (select sum(count)::int from ${namedRollups()} r where indicator_id = 's3-bulk-read') as rollups`.execute(
     w.t.db,
   )
   expect(rows).toEqual([{ activities: total, rollups: total }])

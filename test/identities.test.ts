@@ -12,6 +12,7 @@ import type { IdentityRule } from '../domain/identity-rules.ts'
 import type { Identifier, IdentifierScheme } from '../domain/signal.ts'
 import { customIndicator } from '../policies/custom-indicator.ts'
 import { type Importing, importing } from './harness/importing.ts'
+import { namedRollups } from './harness/rollups.ts'
 import { insertConnector, insertPolicy, personAt } from './harness/rows.ts'
 
 const TIMEOUT = 60_000
@@ -415,7 +416,7 @@ describe('alerts', () => {
     await recountDays(t.deps, controls)
     await requested(policyId)
     expect(await alerts()).toMatchObject([{ person_id: person, version: 2, score: 0 }])
-    const { rows } = await sql`select from indicator_day where indicator_id like 'patient-household%'`.execute(t.t.db)
+    const { rows } = await sql`select from ${namedRollups()} r where indicator_id = 'patient-household'`.execute(t.t.db)
     expect(rows).toEqual([])
   })
 

@@ -66,6 +66,8 @@ export class ChunkInMaking {
   readonly #texts = new TextsPacker()
   readonly #rows: ActivityRows
   readonly #days = new Set<number>()
+  /** The look-up under way; records are read meanwhile. */
+  #resolving: Promise<void> = Promise.resolve()
   #waiting: { activity: Activity; ordinal: number; source: number }[] = []
   readonly #facts: { fact: Fact; line: number }[] = []
   readonly #quarantined: QuarantinedDraft[] = []
@@ -131,7 +133,11 @@ export class ChunkInMaking {
         this.#waiting.push({ activity, ordinal, source })
       else this.#addRow(activity, ordinal, source, identityId)
     }
-    if (this.#waiting.length >= LOOKED_UP_AT_ONCE) await this.#resolveWaiting()
+    if (this.#waiting.length < LOOKED_UP_AT_ONCE) return
+    await this.#resolving
+    this.#resolving = this.#resolveWaiting()
+    // Its failure is met where it is awaited next; until then it must not end the process.
+    this.#resolving.catch(() => {})
   }
 
   #addRow(activity: Activity, ordinal: number, sourceIndex: number, identityId: number): void {
@@ -178,6 +184,7 @@ export class ChunkInMaking {
   /** Ends the chunk: all of it is packed when this returns. */
   async close({ type: _, ...end }: ChunkEnd): Promise<PreparedChunk> {
     const accountsOfFacts = this.#facts.flatMap(({ fact }) => [fact.person, ...(fact.aliases ?? [])])
+    await this.#resolving
     await this.#resolveAccounts(accountsOfFacts)
     await this.#resolveWaiting()
     const packed = await this.#texts.finish()

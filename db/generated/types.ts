@@ -515,10 +515,10 @@ export interface IndicatorDay {
   day: string;
   first_at: Timestamp;
   identity_id: number;
-  indicator_id: string;
   items: number;
   last_at: Timestamp;
   objects: number;
+  rollup_key: string;
 }
 
 export interface MicrosoftUpload {

@@ -41,7 +41,7 @@ export async function leftByOf(it: Database, importId: string) {
     select count(*)::int as activities, count(distinct source_key)::int as keys
     from activity where import_id = ${importId}::uuid`.execute(it.t.db)
   const { rows: rollups } = await sql`
-    select indicator_id, day, count(*)::int as people, sum(count)::int as count
+    select rollup_key, day, count(*)::int as people, sum(count)::int as count
     from indicator_day where identity_id in (${people}) group by 1, 2 order by 1, 2`.execute(it.t.db)
   return { balance: { received, stored, duplicate, quarantined, ignored, state }, activities, rollups }
 }

@@ -165,7 +165,7 @@ function daysOf({ arrived }: YearSource): string[] {
 async function rollupsOf(connectorId: string) {
   const people = sql`select distinct identity_id from activity where connector_id = ${connectorId}::uuid`
   const { rows } = await sql`
-    select indicator_id, day::text, count(*)::int as people, sum(count)::int as count
+    select rollup_key, day::text, count(*)::int as people, sum(count)::int as count
     from indicator_day where identity_id in (${people}) group by 1, 2 order by 1, 2`.execute(it.t.db)
   return rows
 }

@@ -1,4 +1,7 @@
 import type { AlertDecision } from '../../../activities/triage.ts'
+import { rollupKey } from '../../../policies/compile.ts'
+import type { IndicatorDefinition } from '../../../policies/indicator.ts'
+import { loadIndicators } from '../../../policies/load.ts'
 import type { ScenariosOf } from '../scenario.ts'
 import { evaluation, type Stage } from '../stage.ts'
 
@@ -48,8 +51,9 @@ export const alerts: ScenariosOf<
     'of a policy made after the import': {
       async arrange(stage) {
         const { db } = stage.w.t
-        await db.deleteFrom('rollup').where('key', 'like', 's3-bulk-read@%').execute()
-        await db.deleteFrom('indicator_day').where('indicator_id', 'like', 's3-bulk-read@%').execute()
+        const key = rollupKey(loadIndicators().get('s3-bulk-read') as IndicatorDefinition)
+        await db.deleteFrom('rollup').where('key', '=', key).execute()
+        await db.deleteFrom('indicator_day').where('rollup_key', '=', key).execute()
         await db.updateTable('policy').set({ everybody_due: false }).execute()
         return { policyId: stage.policyId }
       },
