@@ -255,3 +255,21 @@ test('hours are those of the zone that the policy is set to, on both sides of a 
     { day: addDays('2026-03-28', 1), objects: 1 },
   ])
 })
+
+test('indicators that count the same activities share their rollups; other zones, predicates and what is first seen do not', () => {
+  const [where, other]: ActiveIndicator['where'][] = [
+    { field: 'hour', from: 20, to: 6, zone: 'policy' },
+    { field: 'hour', from: 20, to: 7, zone: 'policy' },
+  ]
+  const key = (changes: Partial<ActiveIndicator>) =>
+    rollupKey({ where: structuredClone(where) as ActiveIndicator['where'], measure: { of: 'count' }, ...changes })
+  expect(key({ measure: { of: 'bytes' } })).toBe(key({}))
+  const apart = [
+    key({}),
+    key({ timeZone: 'Asia/Tokyo' }),
+    key({ where: other as ActiveIndicator['where'] }),
+    key({ measure: { of: 'first_seen', dimension: 'country', historyDays: 30 } }),
+    key({ measure: { of: 'first_seen', dimension: 'network', historyDays: 30 } }),
+  ]
+  expect(new Set(apart).size).toBe(apart.length)
+})
