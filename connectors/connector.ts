@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Peculiarity } from '../domain/peculiarities.ts'
 import type { CheckResult, PrerequisiteWords, Verdict } from '../domain/prerequisite.ts'
 import type { FactKind, Mapped, Rejected } from '../domain/signal.ts'
 import type { Access, RequestLimit } from './access.ts'
@@ -81,6 +82,8 @@ export interface Pull {
    * has to start it. Null: nothing can be later.
    */
   sweep: { everySeconds: number; reachSeconds: number } | null
+  /** What this source does beyond what all do; the conformance kit has a scenario for each. */
+  peculiarities?: readonly Peculiarity[]
 }
 
 /** A bounded piece of a pull source's history: `from` inclusive, `to` exclusive. */

@@ -3,6 +3,7 @@ import { connectorKinds } from '../../connectors/kinds.ts'
 import { type BenchRequest, isCannot, type VendorBench } from '../../sandbox/benches/bench.ts'
 import * as benches from '../../sandbox/benches/registry.ts'
 import type { Host } from './host.ts'
+import { PECULIAR } from './peculiar.ts'
 import { Rig, type Sabotage } from './rig.ts'
 import { SCENARIOS, type Scenario } from './scenarios.ts'
 
@@ -49,7 +50,10 @@ export async function conform(host: Host, definition: ConnectorDefinition, optio
     const verdict: Verdict = { scenario: 'stand_in', title: 'stand-in and declaration', state: 'failed', says: missing }
     return { kind, verdicts: [verdict], passed: false, requests: [] }
   }
-  const chosen = SCENARIOS.filter(({ id }) => !options.only || options.only.includes(id))
+  const declared = definition.pull?.peculiarities ?? []
+  const chosen = [...SCENARIOS, ...PECULIAR.filter(({ id }) => declared.includes(id))].filter(
+    ({ id }) => !options.only || options.only.includes(id),
+  )
   const verdicts: Verdict[] = []
   const requests = new Set<string>()
   for (const bench of stood) {

@@ -9,6 +9,7 @@ import { openPullImport } from '../../db/imports.ts'
 import { sealSecrets } from '../../db/secrets.ts'
 import { readTexts } from '../../db/texts.ts'
 import { formOf, parseSettings, partSecrets } from '../../domain/form.ts'
+import type { RejectionCode } from '../../domain/signal.ts'
 import type { Bench, Occurrence, VendorBench } from '../../sandbox/benches/bench.ts'
 import { VirtualClock } from '../../sandbox/clock.ts'
 import { startVendor, type Vendor } from '../../sandbox/vendor/vendor.ts'
@@ -192,6 +193,17 @@ export class Rig implements AsyncDisposable {
       .where('connector_id', '=', this.connectorId)
       .execute()
     return this.#count(rows)
+  }
+
+  /** How many rows were set aside by this code. */
+  async quarantinedAs(code: RejectionCode): Promise<number> {
+    const { n } = await this.#deps.db
+      .selectFrom('quarantined_row')
+      .select((eb) => eb.fn.countAll<number>().as('n'))
+      .where('connector_id', '=', this.connectorId)
+      .where('code', '=', code)
+      .executeTakeFirstOrThrow()
+    return n
   }
 
   async #count(rows: readonly { texts_id: string | null; texts_index: number | null }[]): Promise<Map<string, number>> {

@@ -10,6 +10,7 @@ import { AppError } from '../../domain/errors.ts'
 import { startPostgres } from '../embedded/postgres.ts'
 import { conform, pullKinds } from './conformance.ts'
 import type { Host } from './host.ts'
+import { PECULIAR } from './peculiar.ts'
 import { SCENARIOS } from './scenarios.ts'
 import { tableOf } from './table.ts'
 
@@ -31,10 +32,11 @@ export async function tryConnectors({ kinds, only, say }: Asked): Promise<boolea
         .join(', ')}.`,
     })
   }
-  const unknown = only?.find((id) => !SCENARIOS.some((scenario) => scenario.id === id))
+  const known = [...SCENARIOS, ...PECULIAR].map(({ id }) => id)
+  const unknown = only?.find((id) => !known.includes(id))
   if (unknown !== undefined) {
     throw new AppError('invalid_request', `there is no scenario ${unknown}`, {
-      fix: `Choose from: ${SCENARIOS.map(({ id }) => id).join(', ')}.`,
+      fix: `Choose from: ${known.join(', ')}.`,
     })
   }
   let passed = true

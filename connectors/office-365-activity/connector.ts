@@ -19,6 +19,7 @@ export const office365Activity = defineConnector({
     limit: { requests: 2_000, perSeconds: 60 },
     overlapSeconds: OVERLAP_SECONDS,
     sweep: { everySeconds: SWEEP_EVERY_SECONDS, reachSeconds: SWEEP_REACH_SECONDS },
+    peculiarities: ['subscription_missing', 'subscription_disabled', 'content_listed_again', 'content_gone'],
   },
   history: { reachDays: REACH_DAYS, pieceHours: 24, readRange },
   map,

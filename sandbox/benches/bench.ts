@@ -1,3 +1,4 @@
+import type { Peculiarity } from '../../domain/peculiarities.ts'
 import type { VirtualClock } from '../clock.ts'
 import { type Fault, type Faults, throttled } from '../faults.ts'
 import type { TokenOffice } from '../vendor/tokens.ts'
@@ -69,6 +70,12 @@ export interface Bench extends AsyncDisposable {
   /** Texts that must show up nowhere; those of `settings` that are declared secret are known already. */
   secrets(): readonly string[]
   stage(occurrence: Occurrence): void
+  /** Brings the source to what only some do; `content_listed_again` comes about by itself. */
+  peculiar?: Partial<Record<Peculiarity, () => void>>
+  /** Takes back what was brought about and does not pass by itself. */
+  recover?(): void
+  /** The operation by which contents are fetched that lists name. */
+  contents?: string
   /** Arms a fault; `elsewhere` is the address of a host that nothing may be sent to. */
   arm(fault: FaultId, elsewhere: string): Cannot | undefined
   /** The vendor's clock relative to `clock`, milliseconds. */

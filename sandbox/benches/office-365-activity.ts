@@ -39,6 +39,18 @@ export const office365Activity: VendorBench = {
         // One event in several blobs is what the API documents.
         if (staged % AGAIN === 0) vendor.add(contentType, [record], new Date(availableAt.getTime() + 1_000))
       },
+      contents: 'blob',
+      peculiar: {
+        subscription_missing: () => vendor.subscriptions.clear(),
+        subscription_disabled: () =>
+          void vendor.subscriptions.set(OFFICE_CONTENT_TYPES[0] as string, {
+            status: 'disabled',
+            startedAt: new Date(0),
+          }),
+        content_listed_again: () => {},
+        content_gone: () => void vendor.faults.next({ match: 'blob', skip: 1, code: 'AF20051' }),
+      },
+      recover: () => vendor.subscribeAll(),
       arm: arming(vendor.faults, DATA, vendor.tokens, {
         throttled: [
           { match: 'blob', skip: 1, code: 'AF429' },
