@@ -13,6 +13,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pullKinds } from '../cli/conformance/conformance.ts'
 
 const run = promisify(execFile)
 const root = path.join(import.meta.dirname, '..')
@@ -98,6 +99,16 @@ test('a new kind is its folder and one line; form, index, enum and redactor know
     form: { required: ['site', 'apiToken'], properties: { apiToken: { writeOnly: true, format: 'password' } } },
   })
   expect(known.parted).toEqual({ settings: { site: 'HQ' }, secret: { apiToken: 'hush' } })
+  // Without a stand-in nobody knows what it survives: the others are tried all the same.
+  const tried = await tsx('cli/openirm.ts', 'conformance', '--all', '--only', 'unknown_type').catch((ended) => ended)
+  expect(tried).toMatchObject({ code: 1 })
+  const verdicts = [...tried.stdout.matchAll(/^(\S+): (conforms|does not conform)/gm)].map(([, kind, said]) => [
+    kind,
+    said,
+  ])
+  expect(verdicts).toHaveLength(pullKinds().length + 1)
+  expect(verdicts.filter(([, said]) => said !== 'conforms')).toEqual([['acme-badges', 'does not conform']])
+  expect(tried.stdout).toMatch(/there is no stand-in: add sandbox\/benches\/acme-badges\.ts/)
   // All of production holds together: no exhaustive switch elsewhere wants a line.
   writeFileSync(
     path.join(copy, 'tsconfig.experiment.json'),

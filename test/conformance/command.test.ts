@@ -23,9 +23,10 @@ test('every pull connector has a bench, and every bench a connector', () => {
   expect(benchesOf('hr')).toEqual([])
 })
 
-test('the command prints a table and ends with 0', { timeout: 120_000 }, async () => {
-  const { code, out } = await openirm(['conformance', 'dropbox', '--only', 'unknown_type,foreign_link'])
+test('the command prints a table of every pull kind and ends with 0', { timeout: 120_000 }, async () => {
+  const { code, out } = await openirm(['conformance', '--all', '--only', 'unknown_type,foreign_link'])
   expect(out).toMatch(/dropbox: conforms \(1 passed, 0 failed, 1 cannot happen\)\n {2}ok {5}unknown event type/)
+  expect([...out.matchAll(/^(\S+): conforms/gm)].map(([, kind]) => kind)).toEqual(pullKinds().map(({ id }) => id))
   expect(code).toBe(0)
 })
 
