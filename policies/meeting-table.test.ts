@@ -21,3 +21,26 @@ test('keeps the least of every pair, and forgets nothing but when it is cleared'
   table.clear()
   expect(table.lower(1, 1, 9)).toBe(true)
 })
+
+test('within as many pairs as it holds no pair is new twice, however many came before', () => {
+  const slots = 2 ** 8
+  const held = Math.floor(slots * 0.6)
+  const table = new MeetingTable(slots)
+  let forgotten = 0
+  const known = new Set<number>()
+  fc.assert(
+    fc.property(fc.array(fc.nat(2_000), { minLength: held, maxLength: held }), (chunk) => {
+      const fresh = new Set<number>()
+      for (const first of chunk) {
+        if (!table.lower(first, 1, 7)) continue
+        expect(fresh.has(first)).toBe(false)
+        fresh.add(first)
+        if (known.has(first)) forgotten += 1
+        known.add(first)
+      }
+    }),
+    { numRuns: 200 },
+  )
+  // What was kept long ago is told again, which costs a look-up and changes nothing.
+  expect(forgotten).toBeGreaterThan(1_000)
+})

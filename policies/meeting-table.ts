@@ -1,66 +1,97 @@
 const FIRST_SLOTS = 2 ** 14
-/** 12 MB; a table that would grow beyond is emptied. */
+/** 10 MB; there are two such tables at most. */
 const SLOTS_AT_MOST = 2 ** 19
 const FILLED_AT_MOST = 0.6
 const EMPTY = -1
 
 /**
- * Numbers by pairs of numbers, in three arrays: a Map would make an object of every pair, and an import asks for four
- * of them for every activity.
+ * Numbers by pairs of numbers, in arrays: a Map would make an object of every pair, and an import asks for four of them
+ * for every activity. What does not fit any more is forgotten in halves, the older first: whatever was kept within the
+ * last 300,000 pairs is known, so that within one chunk no pair is new twice.
  */
 export class MeetingTable {
-  #firsts = new Float64Array(0)
-  #seconds = new Int32Array(0)
-  #values = new Float64Array(0)
-  #filled = 0
+  readonly #slotsAtMost: number
+  #recent: Slots
+  #older: Slots | null = null
 
-  constructor() {
-    this.clear()
+  /** `slotsAtMost` is a power of two. */
+  constructor(slotsAtMost = SLOTS_AT_MOST) {
+    this.#slotsAtMost = slotsAtMost
+    this.#recent = new Slots(Math.min(FIRST_SLOTS, slotsAtMost))
   }
 
-  clear(slots = FIRST_SLOTS): void {
-    this.#firsts = new Float64Array(slots).fill(EMPTY)
-    this.#seconds = new Int32Array(slots)
-    this.#values = new Float64Array(slots)
-    this.#filled = 0
+  clear(): void {
+    this.#recent = new Slots(Math.min(FIRST_SLOTS, this.#slotsAtMost))
+    this.#older = null
   }
 
   /** Keeps `value` where nothing or a greater one was kept; false where what was kept stays. `first` is not negative. */
   lower(first: number, second: number, value: number): boolean {
-    const slot = this.#slotOf(first, second)
-    if (this.#firsts[slot] === EMPTY) {
-      this.#firsts[slot] = first
-      this.#seconds[slot] = second
-      this.#values[slot] = value
-      this.#filled += 1
-      if (this.#filled > this.#firsts.length * FILLED_AT_MOST) this.#grow()
-      return true
-    }
-    if ((this.#values[slot] as number) <= value) return false
-    this.#values[slot] = value
+    const known = this.#recent.get(first, second) ?? this.#older?.get(first, second)
+    if (known !== undefined && known <= value) return false
+    if (this.#recent.isFull) this.#makeRoom()
+    this.#recent.set(first, second, value)
     return true
   }
 
+  #makeRoom(): void {
+    const { size } = this.#recent
+    if (size < this.#slotsAtMost) {
+      this.#recent = this.#recent.resized(size * 2)
+      return
+    }
+    this.#older = this.#recent
+    this.#recent = new Slots(size)
+  }
+}
+
+class Slots {
+  readonly size: number
+  readonly #firsts: Float64Array
+  readonly #seconds: Int32Array
+  readonly #values: Float64Array
+  #filled = 0
+
+  constructor(size: number) {
+    this.size = size
+    this.#firsts = new Float64Array(size).fill(EMPTY)
+    this.#seconds = new Int32Array(size)
+    this.#values = new Float64Array(size)
+  }
+
+  get isFull(): boolean {
+    return this.#filled >= this.size * FILLED_AT_MOST
+  }
+
+  get(first: number, second: number): number | undefined {
+    const slot = this.#slotOf(first, second)
+    return this.#firsts[slot] === EMPTY ? undefined : this.#values[slot]
+  }
+
+  set(first: number, second: number, value: number): void {
+    const slot = this.#slotOf(first, second)
+    if (this.#firsts[slot] === EMPTY) this.#filled += 1
+    this.#firsts[slot] = first
+    this.#seconds[slot] = second
+    this.#values[slot] = value
+  }
+
+  resized(size: number): Slots {
+    const larger = new Slots(size)
+    for (let slot = 0; slot < this.size; slot += 1) {
+      const first = this.#firsts[slot] as number
+      if (first !== EMPTY) larger.set(first, this.#seconds[slot] as number, this.#values[slot] as number)
+    }
+    return larger
+  }
+
   #slotOf(first: number, second: number): number {
-    const mask = this.#firsts.length - 1
+    const mask = this.size - 1
     let mixed = Math.imul(first | 0, 0x9e3779b1) ^ Math.imul(second, 0x85ebca6b)
     mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d)
     let slot = (mixed ^ (mixed >>> 13)) & mask
     while (this.#firsts[slot] !== EMPTY && (this.#firsts[slot] !== first || this.#seconds[slot] !== second))
       slot = (slot + 1) & mask
     return slot
-  }
-
-  #grow(): void {
-    const [firsts, seconds, values] = [this.#firsts, this.#seconds, this.#values]
-    if (firsts.length * 2 > SLOTS_AT_MOST) {
-      this.clear()
-      return
-    }
-    this.clear(firsts.length * 2)
-    for (let slot = 0; slot < firsts.length; slot += 1) {
-      const first = firsts[slot] as number
-      if (first !== EMPTY) this.lower(first, seconds[slot] as number, values[slot] as number)
-    }
   }
 }

@@ -1,0 +1,56 @@
+import { sql } from 'kysely'
+import { v7 as uuid } from 'uuid'
+import { expect, test } from 'vitest'
+import { ensureMonths } from '../db/activities.ts'
+import { ActivityRows, type StagedActivity } from '../db/activity-rows.ts'
+import { ImportSession } from '../db/import-session.ts'
+import { testDatabase } from '../test/harness/database.ts'
+import { storeActivities } from '../test/harness/storing.ts'
+import { insertSomebody } from './examples.ts'
+import { MeetingBook } from './seen.ts'
+
+const PLACES = 6_000
+/** Pairs that a book keeps before it has to forget some: a few less, so that it has to in the middle of what follows. */
+const BEFORE = Math.floor(2 ** 19 * 0.6) - PLACES / 2
+
+const view = (n: number, containerId: number): Omit<StagedActivity, 'identityId'> => ({
+  activity: {
+    type: 'activity',
+    sourceId: `view-${n}`,
+    actor: { scheme: 'user_name', value: 'nobody' },
+    actorKind: 'user',
+    at: new Date(Date.parse('2026-03-02T00:00:00Z') + n),
+    verb: 'view',
+    nativeEvent: 'View',
+    outcome: 'success',
+  },
+  ordinal: n,
+  containerId,
+  sourceIndex: 0,
+  origin: { network: null, country: null },
+})
+
+test('a chunk in whose middle the book of meetings is full notes every first meeting once', async () => {
+  await using t = await testDatabase()
+  await using session = await ImportSession.open(t.url)
+  await ensureMonths(t.db, ['2026-03-02'])
+  const { identityId } = await insertSomebody(t.db)
+  const book = new MeetingBook()
+  const storing = { vault: t.vault, connectorId: uuid(), indicators: async () => [], book }
+  await storeActivities(session, storing, [{ ...view(0, 1), identityId }])
+  const earlier = new ActivityRows(t.vault, { connectorId: uuid(), importId: uuid(), textsId: null })
+  for (let n = 0; n < BEFORE; n += 1) earlier.add({ ...view(n, 10_000_000 + n), identityId: identityId + 1 })
+  book.take(
+    earlier,
+    Uint32Array.from({ length: BEFORE }, (_, n) => n),
+  )
+  // Every place, then every place again.
+  const chunk = Array.from({ length: 2 * PLACES }, (_, n) => ({ ...view(1 + n, 2 + (n % PLACES)), identityId }))
+  expect(await storeActivities(session, storing, chunk)).toBe(2 * PLACES)
+  const { rows } = await sql<{ value: string; first: number }>`
+    select value, extract(epoch from first_at - '2026-03-02T00:00:00Z')::float8 * 1000 as first
+    from identity_seen where dimension = 'container' and identity_id = ${identityId} order by value::int`.execute(t.db)
+  expect(rows).toEqual(
+    Array.from({ length: PLACES + 1 }, (_, n) => ({ value: String(n + 1), first: expect.closeTo(n, 3) })),
+  )
+}, 60_000)
