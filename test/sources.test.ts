@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { checkPolicies } from '../activities/health.ts'
 import { alertEvent } from '../db/alerts.ts'
 import { seenDlpPolicies } from '../db/queries/dlp-policies.ts'
 import type { Evidence } from '../domain/score.ts'
@@ -331,5 +332,18 @@ test('of data loss prevention only the chosen policies trigger, by id or by name
     { ...seen, id: '1f6c-b', name: 'cards' },
     { ...seen, id: null, name: 'finance (eu)' },
     { ...seen, id: null, name: 'other' },
+  ])
+
+  // The condition that one of them raises high findings asks about the chosen ones as well.
+  await checkPolicies(t.deps)()
+  const { rows } = await sql<{ name: string; code: string }>`
+    select policy.name, status.code from prerequisite_status status join policy on policy.id = status.policy_id
+    where status.check_id = 'dlp-raises-high' order by policy.name collate "C"`.execute(t.t.db)
+  expect(rows.map(({ name, code }) => [name, code])).toEqual([
+    ['', 'high_seen'],
+    [' 1f6c-a ', 'high_seen'],
+    ['CARDS,Other', 'high_seen'],
+    ['finance (eu)', 'high_seen'],
+    ['nobody knows it', 'no_findings'],
   ])
 })
