@@ -146,6 +146,7 @@ test('a backfill is paused, resumed and cancelled; the reconciler brings a lost 
   const quiet = await eventually(() => admin.get(`/backfills/${id}`), {
     until: ({ body }) => body.progress.running <= 32 && body.progress.done > 0,
   })
+  expect(Date.parse(quiet.body.estimatedEndAt)).toBeGreaterThan(Date.parse(created.createdAt))
   await t.w.client.workflow.getHandle(`backfill/${id}`).terminate('lost on purpose')
   const repairs = await reconcileRuns(t.w.deps)()
   expect(repairs.backfills).toBe(1)
@@ -156,7 +157,7 @@ test('a backfill is paused, resumed and cancelled; the reconciler brings a lost 
     until: ({ body }) => body.progress.done > quiet.body.progress.done,
   })
   const cancelled = await admin.post(`/backfills/${id}/cancel`)
-  expect(cancelled.body).toMatchObject({ state: 'cancelled' })
+  expect(cancelled.body).toMatchObject({ state: 'cancelled', estimatedEndAt: null })
   expect(cancelled.body.statement.gaps.at(0).why).toBe('cancelled')
   await t.w.client.workflow.getHandle(`backfill/${id}`).result()
   const audited = await t.w.t.db

@@ -80,21 +80,22 @@ test.each([
   expect((await make(json())).body).toMatchObject({ status: 422, code: 'indicator_invalid', field })
 })
 
-test('a policy takes it as a trigger and as an indicator in its next version', async () => {
-  const made = await make(crm())
-  const { body: policy } = await admin.post('/policies', {
-    json: { template: 'data-theft-departing-users', name: 'With the CRM' },
-  })
-  const definition = structuredClone(policy.definition)
-  definition.indicators.push({ id: 'custom-crm-export', version: made.body.version, scores: true })
-  definition.settings.triggers.indicators = [{ id: 'custom-crm-export', tier: 'medium' }]
-  const changed = await admin.post(`/policies/${policy.id}/versions`, {
-    revision: 1,
-    json: { definition, note: 'The CRM tells too.' },
-  })
-  expect(changed.status).toBe(201)
-  expect(changed.body.definition.settings.triggers.indicators).toEqual([{ id: 'custom-crm-export', tier: 'medium' }])
-})
+test.each(['data-theft-departing-users', 'data-leaks'])(
+  'a policy of %s takes it as a trigger and as an indicator in its next version',
+  async (template) => {
+    const made = await make(crm())
+    const { body: policy } = await admin.post('/policies', { json: { template, name: `${template} with the CRM` } })
+    const definition = structuredClone(policy.definition)
+    definition.indicators.push({ id: 'custom-crm-export', version: made.body.version, scores: true })
+    definition.settings.triggers.indicators = [{ id: 'custom-crm-export', tier: 'medium' }]
+    const changed = await admin.post(`/policies/${policy.id}/versions`, {
+      revision: 1,
+      json: { definition, note: 'The CRM tells too.' },
+    })
+    expect(changed.status).toBe(201)
+    expect(changed.body.definition.settings.triggers.indicators).toEqual([{ id: 'custom-crm-export', tier: 'medium' }])
+  },
+)
 
 test('a policy is narrowed to DLP policies that were seen, and only where it counts their findings', async () => {
   expect((await admin.get('/dlp-policies')).body).toEqual({ items: [] })
