@@ -7,6 +7,7 @@ import { contentKey } from './activities.ts'
 import type { Connection } from './connection.ts'
 import { applyJoins, type JoinProposal, planJoins } from './identity-joins.ts'
 import { currentRules } from './identity-rules.ts'
+import { nameOf } from './name-tokens.ts'
 import { rememberTokens } from './people.ts'
 import { storeProfileKeys, touchAfterLeaving, touchRelated } from './subject-keys.ts'
 import { insertSealedRows, sealedRow, type Vault } from './vault.ts'
@@ -23,6 +24,29 @@ export interface StoredFacts {
   duplicate: number
   /** Identities whose facts or owner changed. */
   touchedIdentities: number[]
+}
+
+const place = (identityId: number, naturalKey: string) => `${identityId}\u001f${naturalKey}`
+
+/** What the connector of an import said last, of accounts of whom something is known. */
+async function toldBefore(
+  tx: Connection,
+  importId: string,
+  known: readonly { identity_id: number }[],
+): Promise<Map<string, { content: string; withdrawn: boolean }>> {
+  const rows = await sql<{ identity_id: number; natural_key: string; content_key: string; withdrawn: boolean }>`
+    select distinct on (fact.identity_id, fact.natural_key)
+      fact.identity_id, fact.natural_key, fact.content_key, fact.withdrawn
+    from fact join import on import.id = fact.import_id
+    where fact.identity_id = any (${known.map((row) => row.identity_id)}::bigint[])
+      and import.connector_id = (select connector_id from import where id = ${importId})
+    order by 1, 2, fact.recorded_at desc, fact.superseded_at desc nulls first`.execute(tx)
+  return new Map(
+    rows.rows.map((row) => [
+      place(row.identity_id, row.natural_key),
+      { content: row.content_key, withdrawn: row.withdrawn },
+    ]),
+  )
 }
 
 /** Everything that makes two rows say the same. */
@@ -50,14 +74,15 @@ export async function storeFacts(
 ): Promise<StoredFacts> {
   if (facts.length === 0) return { stored: 0, duplicate: 0, touchedIdentities: [] }
   const recordedAt = new Date()
-  const place = (identityId: number, naturalKey: string) => `${identityId}\u001f${naturalKey}`
   const known = await tx
     .selectFrom('fact')
-    .select(['id', 'identity_id', 'natural_key', 'content_key', 'effective_at'])
+    .innerJoin('import', 'import.id', 'fact.import_id')
+    .select(['fact.id', 'identity_id', 'natural_key', 'content_key', 'effective_at', 'import.connector_id'])
     .where('superseded_at', 'is', null)
     .where('identity_id', 'in', [...new Set(facts.map((row) => row.identityId))])
-    .forUpdate()
+    .forUpdate('fact')
     .execute()
+  const told = await toldBefore(tx, importId, known)
   const current = new Map(
     known.map((row) => [
       place(row.identity_id, row.natural_key),
@@ -70,12 +95,15 @@ export async function storeFacts(
     const key = place(row.identityId, row.fact.naturalKey)
     const content = contentKey(vault, contentOf(row.fact))
     const before = current.get(key)
-    if (before?.content === content) continue
+    // What a source says again is no news, though another has said something else meanwhile.
+    if (before?.content === content || told.get(key)?.content === content) continue
+    if (row.fact.takesBack && (told.get(key) ?? { withdrawn: true }).withdrawn) continue
     // Older news, told late or again.
     if (row.fact.newestCounts && before && row.fact.effectiveAt < before.at) continue
     const id = uuid()
     if (before) superseded.set(before.id, id)
     current.set(key, { id, content, at: row.fact.effectiveAt })
+    told.set(key, { content, withdrawn: row.fact.withdrawn ?? false })
     fresh.push({ id, row, content })
   }
 
@@ -115,6 +143,10 @@ export async function storeFacts(
   }
 
   const joined = await applyJoins(tx, await planJoins(tx, await saidTogether(tx, importId, fresh)))
+  await markKinds(
+    tx,
+    fresh.map(({ row }) => row),
+  )
   await rememberNames(
     tx,
     vault,
@@ -181,8 +213,19 @@ const subjectOf = ({ personal = {}, attributes }: Fact): Subject => {
   return subject
 }
 
+/** Accounts that a source knows to be no person's inside, where no admin has said who acts by them. */
+async function markKinds(tx: Connection, rows: readonly ResolvedFact[]): Promise<void> {
+  const marked = rows.filter(({ fact }) => fact.personKind !== undefined)
+  if (marked.length === 0) return
+  await sql`
+    update identity set kind = said.kind
+    from unnest(${marked.map(({ identityId }) => identityId)}::bigint[],
+                ${marked.map(({ fact }) => fact.personKind)}::text[]) as said (id, kind)
+    where identity.id = said.id and identity.kind is null`.execute(tx)
+}
+
 async function rememberNames(tx: Connection, vault: Vault, rows: readonly ResolvedFact[]): Promise<void> {
-  const named = rows.filter(({ fact }) => fact.kind === 'employee_profile' && fact.personal?.['lastName'])
+  const named = rows.filter(({ fact }) => fact.kind === 'employee_profile' && nameOf(fact.personal) !== null)
   if (named.length === 0) return
   const owners = await tx
     .selectFrom('identity')
@@ -193,8 +236,8 @@ async function rememberNames(tx: Connection, vault: Vault, rows: readonly Resolv
   const tokens = named.flatMap(({ fact, identityId }) => {
     const personId = personOf.get(identityId)
     if (personId === undefined) return []
-    const names = tokensOfName(fact.personal?.['firstName'] ?? '', fact.personal?.['lastName'] ?? '')
-    return names.map((token) => ({ token, personId }))
+    const { first, last } = nameOf(fact.personal) as { first: string; last: string }
+    return tokensOfName(first, last).map((token) => ({ token, personId }))
   })
   await rememberTokens(tx, vault, tokens)
 }

@@ -5,6 +5,12 @@ import type { Connection } from './connection.ts'
 import { rememberTokens } from './people.ts'
 import { openSealed, type Vault } from './vault.ts'
 
+/** The name in a profile: as HR systems tell it, or as directories do, whose names are compared with nobody's. */
+export function nameOf(personal: Readonly<Record<string, string>> = {}): { first: string; last: string } | null {
+  const last = personal['lastName'] ?? personal['surname']
+  return last ? { first: personal['firstName'] ?? personal['givenName'] ?? '', last } : null
+}
+
 /** Says anew by which words text may name these people: their accounts, and the names in their profiles. */
 export async function retellNames(tx: Connection, vault: Vault, personIds: readonly number[]): Promise<void> {
   const accounts = await tx
@@ -32,8 +38,8 @@ export async function retellNames(tx: Connection, vault: Vault, personIds: reado
       tokensOfIdentifier(read(sealed_id) as Identifier).map((token) => ({ token, personId: person_id })),
     ),
     ...profiles.flatMap(({ person_id, sealed_id }) => {
-      const { firstName = '', lastName = '' } = read(sealed_id) as Record<string, string>
-      return lastName === '' ? [] : tokensOfName(firstName, lastName).map((token) => ({ token, personId: person_id }))
+      const name = nameOf(read(sealed_id))
+      return name === null ? [] : tokensOfName(name.first, name.last).map((token) => ({ token, personId: person_id }))
     }),
   ]
   await sql`delete from name_token where person_id = any (${personIds}::bigint[])`.execute(tx)

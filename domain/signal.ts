@@ -237,6 +237,10 @@ export interface Fact {
   withdrawn?: boolean
   /** True for what happened, not what is so: under one key the newest `effectiveAt` counts, in whatever order rows arrive. */
   newestCounts?: boolean
+  /** Of a withdrawn one: takes back what this source itself told, and says nothing where it told nothing. */
+  takesBack?: boolean
+  /** Who acts by the account, where the source knows; an admin's word stays. */
+  personKind?: 'guest'
   /** True when a date in the row had no zone and the connector's assumed zone was used. */
   zoneAssumed?: boolean
   /** What may be stored in clear: levels, ratings. Never a name or remark. */

@@ -62,6 +62,8 @@ const all: readonly PolicyPrerequisite[] = [
       const { people, withAddress } = await db
         .selectFrom('profile_key')
         .select((eb) => [eb.fn.countAll<number>().as('people'), eb.fn.count<number>('address_key').as('withAddress')])
+        // A directory's profile has no name to compare, and never an address.
+        .where('name_key', 'is not', null)
         .executeTakeFirstOrThrow()
       if (people === 0) return { state: 'unmet', code: 'no_profiles', detail: 'No employee profile was ever imported.' }
       const share = withAddress / people

@@ -178,12 +178,24 @@ export class Rig implements AsyncDisposable {
 
   /** How often each fixture event is stored. */
   async stored(): Promise<Map<string, number>> {
+    if (!this.definition.yields.activities) return this.#storedFacts()
     const rows = await this.#deps.db
       .selectFrom('activity')
       .select(['texts_id', 'texts_index'])
       .where('connector_id', '=', this.connectorId)
       .execute()
     return this.#count(rows)
+  }
+
+  /** Of a source that tells what is so: each fixture stands in what may be stored in clear. */
+  async #storedFacts(): Promise<Map<string, number>> {
+    const rows = await this.#deps.db
+      .selectFrom('fact')
+      .innerJoin('import', 'import.id', 'fact.import_id')
+      .select('fact.attributes')
+      .where('import.connector_id', '=', this.connectorId)
+      .execute()
+    return countsOf(rows.map(({ attributes }) => attributes))
   }
 
   async quarantined(): Promise<Map<string, number>> {
@@ -208,14 +220,13 @@ export class Rig implements AsyncDisposable {
 
   async #count(rows: readonly { texts_id: string | null; texts_index: number | null }[]): Promise<Map<string, number>> {
     const texts = new Map<string, Awaited<ReturnType<typeof readTexts>>>()
-    const counts = new Map<string, number>()
+    const found: unknown[] = []
     for (const { texts_id: id, texts_index: index } of rows) {
       if (id === null || index === null) continue
       if (!texts.has(id)) texts.set(id, await readTexts(this.#deps.db, this.#deps.vault, id))
-      const marker = /fixture-\d{4}/.exec(JSON.stringify(texts.get(id)?.[index]?.raw ?? ''))?.[0]
-      if (marker) counts.set(marker, (counts.get(marker) ?? 0) + 1)
+      found.push(texts.get(id)?.[index]?.raw)
     }
-    return counts
+    return countsOf(found)
   }
 
   /** Verb and native name under which one fixture event was stored. */
@@ -257,6 +268,16 @@ export class Rig implements AsyncDisposable {
     await this.bench[Symbol.asyncDispose]()
     await this.elsewhere.close()
   }
+}
+
+/** How often each fixture stands in what is stored. */
+function countsOf(stored: readonly unknown[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const each of stored) {
+    const marker = /fixture-\d{4}/.exec(JSON.stringify(each ?? ''))?.[0]
+    if (marker) counts.set(marker, (counts.get(marker) ?? 0) + 1)
+  }
+  return counts
 }
 
 const PEOPLE = ['dana.roe@conformance.example', 'lee.poe@conformance.example', 'kim.doe@conformance.example']

@@ -170,6 +170,7 @@ const unknownType: Scenario = {
   id: 'unknown_type',
   title: 'unknown event type kept and counted',
   async run(rig) {
+    if (!rig.definition.yields.activities) return { cannot: 'it tells what is so: there are no events' }
     const events = rig.stageMany(FIRST, 300)
     const unknown = rig.stage(30, { form: 'unknown_type' })
     const outcome = await rig.import()
@@ -292,7 +293,11 @@ const backfill: Scenario = {
   title: 'live import and backfill meet without a gap',
   async run(rig) {
     const { history } = rig.definition
-    if (!history) return ['the kind has no history: a backfill cannot reach what was before the first import']
+    if (!history) {
+      return rig.definition.yields.activities
+        ? ['the kind has no history: a backfill cannot reach what was before the first import']
+        : { cannot: 'it tells what is so, not what happened: the first import reads all of it' }
+    }
     const pieceMs = Math.max(history.pieceHours, 24) * HOUR * 1000
     const reachDays = Math.min(history.reachDays === null ? BACKFILL_DAYS : history.reachDays - 1, BACKFILL_DAYS)
     const end = Math.ceil(START.getTime() / pieceMs) * pieceMs

@@ -1979,7 +1979,7 @@ export interface components {
             temporal: "reachable" | "unreachable";
         };
         /** @enum {string} */
-        ConnectorKindId: "amazon-s3" | "box" | "custom-file" | "dropbox" | "epic" | "generic-rest" | "google-drive" | "healthcare" | "hr" | "insider-risk-indicators" | "microsoft-graph-alerts" | "office-365-activity" | "physical-badging" | "salesforce";
+        ConnectorKindId: "amazon-s3" | "box" | "custom-file" | "dropbox" | "epic" | "generic-rest" | "google-drive" | "healthcare" | "hr" | "insider-risk-indicators" | "microsoft-graph-alerts" | "microsoft-graph-users" | "office-365-activity" | "physical-badging" | "salesforce";
         ConnectorKindSummary: {
             id: components["schemas"]["ConnectorKindId"];
             title: string;

@@ -8,6 +8,7 @@ import { Mutants } from './mutant.ts'
  * `mutation.test.ts` changes from outside is changed here where it is written.
  */
 const GRAPH = 'microsoft-graph-alerts'
+const USERS = 'microsoft-graph-users'
 const DRIVE = 'google-drive'
 const OFFICE = 'office-365-activity'
 const SALESFORCE = 'salesforce'
@@ -321,6 +322,24 @@ const BY_KIND: Safeguard[] = [
     'false && (',
     'cursor_rejected',
     /source_refused/,
+  ],
+  [
+    'changes that are told no more begin with all users',
+    USERS,
+    `${USERS}/read.ts`,
+    'error instanceof Refusal && (',
+    'false && (',
+    'cursor_rejected',
+    /source_refused/,
+  ],
+  [
+    'a round is read to its end',
+    USERS,
+    `${USERS}/read.ts`,
+    'if (next === null) return',
+    'return',
+    'server_error',
+    LOST,
   ],
   [
     'a range begins where it begins',

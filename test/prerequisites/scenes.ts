@@ -135,6 +135,8 @@ const common = (kind: ConnectorDefinition): Record<string, Scenes> => ({
 
 const ALERTS = 'SecurityAlert.Read.All'
 const USEFUL = ['Organization.Read.All', 'Application.Read.All']
+const USERS = 'User.Read.All'
+const LEAVE_DATES = 'User-LifeCycleInfo.Read.All'
 const FEED = 'ActivityFeed.Read'
 const DEFENDER_PLAN = '871d91ec-ec1a-452b-a83f-bd76c7d770ef'
 const sku = (capabilityStatus: string) => ({
@@ -193,6 +195,21 @@ const OWN: Record<string, Record<string, Scenes>> = {
       warning: secretEndingIn(20),
       unmet: secretEndingIn(-1),
       unknown: told({ roles: [ALERTS] }),
+    },
+  },
+  'microsoft-graph-users': {
+    'app-roles': {
+      met: told({ roles: [USERS, LEAVE_DATES] }),
+      warning: told({ roles: [USERS, LEAVE_DATES, 'User.ReadWrite.All'] }),
+      unmet: told({ roles: [USERS] }),
+      unknown: away,
+    },
+    'users-readable': { ...readable, unmet: told({ roles: [LEAVE_DATES] }) },
+    'credential-end': {
+      met: secretEndingIn(200),
+      warning: secretEndingIn(20),
+      unmet: secretEndingIn(-1),
+      unknown: told({ roles: [USERS] }),
     },
   },
   'office-365-activity': {
