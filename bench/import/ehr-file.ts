@@ -42,8 +42,10 @@ const FIRST = Date.parse('2026-03-02T00:00:00Z')
 const EVENTS = ['Chart viewed', 'Results reviewed', 'Note edited', 'Medication list opened', 'Label printed'] as const
 const NAMES = ['Sørensen', 'Quill', 'Yılmaz', 'Marsh', 'Hale', 'Nowak', 'Iyer', 'Stone', 'Petrović', 'Reed'] as const
 /** What an audit log writes beside: most of the 600 bytes of a row. */
-const SECTION = 'Inpatient clinical documentation, encounter and order review, including results and scanned documents'
-const CATEGORY = 'Patient record access by an authenticated workforce member through the hyperspace workstation client'
+const SECTION =
+  'Inpatient clinical documentation, encounter and order review, including results, scanned documents and messages between all teams of care'
+const CATEGORY =
+  'Patient record access by an authenticated workforce member through the client of a shared workstation, context of treatment declared by the schedule of the department of record at sign-in'
 
 /** Writes an access log of health records, 20,000 employees over ten days in order of time. About 600 bytes a row. */
 export async function generateEhr(path: string, rows: number, seed = 1): Promise<GeneratedFile> {
@@ -61,7 +63,7 @@ export async function generateEhr(path: string, rows: number, seed = 1): Promise
       pick(EVENTS),
       `WS-${employee % 4_000}-CLINICAL-TOWER-EAST`,
       `"${SECTION}, ${pick(NAMES)} unit ${patient % 90}"`,
-      `"${CATEGORY}, session ${Math.floor(random() * 1e9)}"`,
+      `"${CATEGORY}, session ${uuidFrom(random)}"`,
       `MRN-${1_000_000 + patient}`,
       `Given${patient % 5_000}`,
       `${NAMES[patient % NAMES.length]}-${patient % 20_000}`,
