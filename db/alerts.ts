@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import type { AlertChange, AlertEvent, AlertEvidence, AlertState, DismissReason, Severity } from '../domain/alert.ts'
 import { AppError } from '../domain/errors.ts'
@@ -266,7 +267,10 @@ async function indicatorTitles(db: Connection, contributions: readonly Insight[]
   )
 }
 
-/** What closed alerts of this policy and person were judged on. */
+/**
+ * What closed alerts of this policy and person were judged on, those of people whose accounts all went to this one
+ * included: what was judged there is the same evidence here.
+ */
 export async function spentInsights(tx: Connection, policyId: string, personId: number): Promise<SpentInsight[]> {
   const rows = await tx
     .selectFrom('alert')
@@ -276,7 +280,12 @@ export async function spentInsights(tx: Connection, policyId: string, personId: 
     .innerJoin('contribution', 'contribution.receipt_id', 'alert_version.receipt_id')
     .select(['contribution.indicator_id', 'contribution.day', 'contribution.value'])
     .where('alert.policy_id', '=', policyId)
-    .where('alert.person_id', '=', personId)
+    .where(
+      sql<boolean>`alert.person_id in (
+        select ${personId}::bigint union
+        select gone.from_person from identity_move gone where gone.to_person = ${personId}
+          and not exists (select from identity where identity.person_id = gone.from_person))`,
+    )
     .where('alert.state', 'in', ['dismissed', 'resolved'])
     .execute()
   return rows.map((row) => ({ indicatorId: row.indicator_id, day: row.day as unknown as string, value: row.value }))

@@ -378,6 +378,44 @@ describe('alerts', () => {
     ])
   })
 
+  test('that were judged are not raised again at whoever the account goes to', { timeout: TIMEOUT }, async () => {
+    const indicator = customIndicator(
+      { detection: 'crm-export', title: 'Exports', innocent: ['A report.'], tiers: { low: 10, medium: 50, high: 200 } },
+      1,
+    )
+    const policyId = await insertPolicy(
+      t.t,
+      'data-leaks',
+      'Leaks',
+      {
+        raiseAt: 1,
+        triggers: { indicators: [{ id: indicator.id, tier: 'medium' }] },
+        indicators: [{ id: indicator.id }],
+      },
+      [indicator],
+    )
+    const crm = await insertConnector(t.t, 'insider-risk-indicators', {
+      columns: { person: 'UPN', at: 'Time' },
+      detections: [{ id: 'crm-export', title: 'Exports', amountColumn: 'Count', variants: [] }],
+    })
+    await meet(address('rosa@corp.example'))
+    await t.send(crm, `UPN,Time,Count\nother@corp.example,${day(1)}T10:00:00Z,250`)
+    await t.evaluate(policyId)
+    const [raised] = await t.t.db.selectFrom('alert').select('id').execute()
+    await t.t.db
+      .updateTable('alert')
+      .set({ state: 'dismissed', dismiss_reason: 'false_positive', closed_at: new Date() })
+      .where('id', '=', raised?.id ?? '')
+      .execute()
+    const identityUids = await Promise.all(
+      ['rosa@corp.example', 'other@corp.example'].map(async (each) => (await accountOf('address', each)).uid),
+    )
+    await within((tx) => splits.joinByStaff(tx, { identityUids, staffId }))
+    expect(await requested(policyId)).toMatchObject({ people: 1, alertsCreated: [] })
+    await t.send(crm, `UPN,Time,Count\nother@corp.example,${day(0)}T00:00:01Z,250`)
+    expect(await requested(policyId)).toMatchObject({ alertsCreated: [expect.any(String)] })
+  })
+
   test('follow the days that are counted anew: a record of one’s household is one only while the account is one’s own', {
     timeout: TIMEOUT,
   }, async () => {
