@@ -70,13 +70,13 @@ function digits(text: string, from: number, count: number): number {
   return value
 }
 
-/** `2026-03-02T00:00:00Z` with or without three digits of milliseconds, which most logs write; null for anything else. */
+/** `2026-03-02T00:00:00`, three digits of milliseconds and `Z` or none, which most logs write; null for anything else. */
 function plainIso(text: string): Parts | null {
-  const { length } = text
-  if ((length !== 20 && length !== 24) || text[length - 1] !== 'Z' || (text[10] !== 'T' && text[10] !== ' '))
-    return null
+  const offset = text.endsWith('Z') ? 'Z' : undefined
+  const length = offset === undefined ? text.length : text.length - 1
+  if ((length !== 19 && length !== 23) || (text[10] !== 'T' && text[10] !== ' ')) return null
   if (text[4] !== '-' || text[7] !== '-' || text[13] !== ':' || text[16] !== ':') return null
-  if (length === 24 && text[19] !== '.') return null
+  if (length === 23 && text[19] !== '.') return null
   const parts = {
     y: digits(text, 0, 4),
     m: digits(text, 5, 2),
@@ -84,8 +84,8 @@ function plainIso(text: string): Parts | null {
     hour: digits(text, 11, 2),
     minute: digits(text, 14, 2),
     second: digits(text, 17, 2),
-    ms: length === 24 ? digits(text, 20, 3) : 0,
-    offset: 'Z',
+    ms: length === 23 ? digits(text, 20, 3) : 0,
+    offset,
   }
   const { y, m, d, hour, minute, second, ms } = parts
   return Number.isNaN(y + m + d + hour + minute + second + ms) ? null : parts
@@ -100,8 +100,9 @@ export function parseDate(text: string, format: DateFormat, assumedZone: string)
   const wall = Date.UTC(parts.y, parts.m - 1, parts.d, parts.hour, parts.minute, parts.second, parts.ms)
   const check = new Date(wall)
   if (check.getUTCMonth() !== parts.m - 1 || check.getUTCDate() !== parts.d) return null
-  if (parts.offset === undefined) return { at: new Date(wall - zoneOffsetMs(wall, assumedZone)), zoneAssumed: true }
-  return { at: new Date(wall - offsetMs(parts.offset)), zoneAssumed: false }
+  const zoneAssumed = parts.offset === undefined
+  const ahead = parts.offset === undefined ? zoneOffsetMs(wall, assumedZone) : offsetMs(parts.offset)
+  return { at: ahead === 0 ? check : new Date(wall - ahead), zoneAssumed }
 }
 
 /** The same wall clock in ISO 8601, without a zone unless it is a count; null when the text is no date in the format. */

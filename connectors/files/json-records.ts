@@ -55,8 +55,8 @@ async function* runs(start: string, pieces: AsyncGenerator<string>): AsyncGenera
 
 type Found = SourceRecord<JsonRecord | string>
 
-/** Between records: blanks, commas, the brackets of the array. */
-const FILLER = /[\s,[\]]*/y
+/** Between records: blanks and these. */
+const [COMMA, OPENS, CLOSES] = [0x2c, 0x5b, 0x5d]
 /** Where something that is no object ends. */
 const NO_OBJECT_ENDS = /[,\n{\]]/g
 /** Where records may begin again after one that nobody can find the end of. */
@@ -134,13 +134,17 @@ class Objects {
     return text.length
   }
 
+  /** Behind the blanks, commas and brackets of the array at `from`. */
   #fill(text: string, from: number): number {
-    FILLER.lastIndex = from
-    const filler = FILLER.exec(text)?.[0] ?? ''
-    if (this.#count === 0 && filler.includes('[')) this.#isArray = true
-    const mark = /[,[\]]\s*$/.exec(filler)?.[0]
-    if (mark !== undefined) this.#closed = mark.startsWith(']')
-    return from + filler.length
+    let at = from
+    for (; at < text.length; at += 1) {
+      const code = text.charCodeAt(at)
+      if (code === COMMA || code === OPENS || code === CLOSES) {
+        if (code === OPENS && this.#count === 0) this.#isArray = true
+        this.#closed = code === CLOSES
+      } else if (!isBlank(code)) break
+    }
+    return at
   }
 
   /** The object at `from`; -1 where the text ends before it does. */
@@ -187,6 +191,10 @@ class Objects {
     found.push({ line: ++this.#count, record, unreadable: { type: 'rejected', ...rejected } })
   }
 }
+
+/** As `\s` means it. */
+const isBlank = (code: number): boolean =>
+  code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code > 0x7f && /\s/.test(String.fromCharCode(code)))
 
 function parsed(text: string): unknown {
   try {

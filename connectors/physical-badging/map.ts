@@ -28,11 +28,8 @@ export function badgeMapper(settings: BadgeConfig): (record: BadgeRecord) => Map
     if (said === '') return reject('required_cell_empty', columns.status)
     if (personScheme === 'address' && !ADDRESS.test(who))
       return reject('identifier_invalid', columns.person, 'an e-mail address or UPN')
-    for (const [text, column] of [
-      [who, columns.person],
-      [door, columns.asset],
-    ] as const)
-      if (text.length > MAX_CHARACTERS) return reject('value_too_long', column, `at most ${MAX_CHARACTERS} characters`)
+    const long = who.length > MAX_CHARACTERS ? columns.person : door.length > MAX_CHARACTERS ? columns.asset : undefined
+    if (long !== undefined) return reject('value_too_long', long, `at most ${MAX_CHARACTERS} characters`)
     const date = parseDate(when, settings.dateFormat, settings.assumedZone)
     if (!date) return reject('date_invalid', columns.at, settings.dateFormat)
     const outcome = outcomeOf(said)
@@ -41,7 +38,8 @@ export function badgeMapper(settings: BadgeConfig): (record: BadgeRecord) => Map
     const id = eventId(record)
     const activity: Activity = {
       type: 'activity',
-      sourceId: id === '' ? [who.toLowerCase(), door, date.at.toISOString(), outcome].join('\u001f') : `id\u001f${id}`,
+      sourceId:
+        id === '' ? `${who.toLowerCase()}\u001f${door}\u001f${date.at.toISOString()}\u001f${outcome}` : `id\u001f${id}`,
       actor: { scheme: personScheme, value: who },
       actorKind: 'user',
       at: date.at,
@@ -65,18 +63,29 @@ function outcomes({ successWords, failureWords }: BadgeConfig): (word: string) =
     ...successWords.map((word) => [word.toLowerCase(), 'success'] as const),
     ...failureWords.map((word) => [word.toLowerCase(), 'failure'] as const),
   ])
-  return (word) => table.get(word.toLowerCase()) ?? null
+  const known = new Map<string, Outcome | null>()
+  return (word) => {
+    let outcome = known.get(word)
+    if (outcome === undefined) {
+      outcome = table.get(word.toLowerCase()) ?? null
+      // Only those of the settings: the words of a file may be any.
+      if (outcome !== null) known.set(word, outcome)
+    }
+    return outcome
+  }
 }
 
 /** By name in JSON, by lower-case header in a CSV file, else by a name that differs in case; '' where there is none. */
 function fieldReader(name: string | undefined): (record: BadgeRecord) => string {
   if (name === undefined) return () => ''
   const lower = name.toLowerCase()
+  let known = name
   return (record) => {
-    let value = record[name] ?? record[lower]
+    let value = record[known]
     if (value === undefined) {
-      const other = Object.keys(record).find((key) => key.toLowerCase() === lower)
-      value = other === undefined ? undefined : record[other]
+      // Other records of the file name it in the same way.
+      known = Object.keys(record).find((key) => key.toLowerCase() === lower) ?? name
+      value = record[known]
     }
     return typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : ''
   }
