@@ -10,6 +10,8 @@ const LATE_IN_FILE = 4
 const PEOPLE = 25
 /** Files that arrive on the days before yesterday, after these were read, each of so many records. */
 const LATE_FILES = 4
+/** Days back, of the oldest on which they arrive. */
+export const LATE_DAYS_BACK = 3
 const LIVE_FILES = 8
 const PER_ARRIVAL = 10
 /** What the live import begins with: the newest days, at which the backfill begins too. */
@@ -25,8 +27,11 @@ export interface YearSource extends AsyncDisposable {
   arrived: Arrived
   /** Records of files that came too late for the first reading of their day. */
   late: number
-  /** Lets arrive what is due when this share of the days has been read; true where something did. */
-  arrive(share: number): boolean
+  /**
+   * Lets arrive what is due when this share of the days has been read, what is late only once the newest of them are done;
+   * true where something did.
+   */
+  arrive(share: number, newestDone: boolean): boolean
 }
 
 /** A trail that holds so many whole days, and gets further files while it is read; the same for everybody but for the names. */
@@ -66,15 +71,17 @@ export async function yearOf(
   const due = [
     ...Array.from({ length: LATE_FILES }, (_, index) => ({
       share: 0.1 + (0.8 * index) / LATE_FILES,
+      isLate: true,
       deliver: () =>
         deliver(
           s3,
-          day(2 + (index % 2), 22),
-          records(PER_ARRIVAL, () => day(2 + (index % 2), 20)),
+          day(LATE_DAYS_BACK - (index % 2), 22),
+          records(PER_ARRIVAL, () => day(LATE_DAYS_BACK - (index % 2), 20)),
         ),
     })),
     ...Array.from({ length: LIVE_FILES }, (_, index) => ({
       share: (0.9 * index) / LIVE_FILES,
+      isLate: false,
       deliver: () =>
         deliver(
           s3,
@@ -89,8 +96,8 @@ export async function yearOf(
     to: midnight,
     arrived,
     late: LATE_FILES * PER_ARRIVAL,
-    arrive(share) {
-      const now = due.filter((each) => each.share <= share)
+    arrive(share, newestDone) {
+      const now = due.filter(({ share: from, isLate }) => from <= share && (newestDone || !isLate))
       for (const each of now) {
         due.splice(due.indexOf(each), 1)
         each.deliver()
