@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { DB } from './generated/types.ts'
+import { connectionError } from './trouble.ts'
 
 export type Database = Kysely<DB>
 /** A transaction or the pool: every query function takes one of them first. */
@@ -46,8 +47,14 @@ export function createPool(
   // A server that goes away breaks idle connections; the pool replaces them, the process must not die of it.
   pool.on('error', (error) => onIdleError?.(error))
   // The pool listens to idle connections alone: one that breaks between two statements has nobody else to tell.
-  pool.on('connect', (client) => client.on('error', () => {}))
+  pool.on('connect', (client) => client.on('error', connectionError))
   return pool
 }
 
-export const createDatabase = (pool: pg.Pool): Database => new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
+export function createDatabase(pool: pg.Pool): Database {
+  const connect = () =>
+    pool.connect().catch((error: Error) => {
+      throw connectionError(error)
+    })
+  return new Kysely<DB>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end() } }) })
+}

@@ -5,6 +5,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import type { Connection, Database } from './connection.ts'
 import { STATEMENT_TIMEOUT_MS } from './connection.ts'
 import type { DB } from './generated/types.ts'
+import { connectionError } from './trouble.ts'
 
 /** The temporary table in which a merge notes the person-days that it touched. */
 export const TOUCHED = 'pg_temp.touched_day'
@@ -29,9 +30,11 @@ export class ImportSession implements AsyncDisposable {
       connectionTimeoutMillis: 5_000,
       options: `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c lock_timeout=${STATEMENT_TIMEOUT_MS} -c timezone=UTC -c jit=off -c work_mem=64MB -c random_page_cost=1.1`,
     })
-    // A lost connection fails the statement under way; without a listener it would also end the process.
-    client.on('error', () => {})
-    await client.connect()
+    // A lost connection fails the statement under way with the same error; without a listener it would also end the process.
+    client.on('error', connectionError)
+    await client.connect().catch((error: Error) => {
+      throw connectionError(error)
+    })
     await client.query('create temp table touched_day (identity_id bigint not null, day date not null)')
     return new ImportSession(client)
   }

@@ -6,6 +6,15 @@ const DISK_FULL = '53100'
 const CHECK_VIOLATION = '23514'
 
 /**
+ * Gives the error of a connection that broke, or never came about, the code that says so: pg tells some of these by words
+ * alone, according to how the other side went. Returns the same error.
+ */
+export function connectionError(error: Error & { code?: string }): Error {
+  error.code ??= 'ECONNRESET'
+  return error
+}
+
+/**
  * What a code of PostgreSQL says by itself: the server is away or its disk is full, which passes; or a row breaks a rule
  * of its table, which no second try mends. Null for anything else.
  */

@@ -137,7 +137,7 @@ test('a backfill is paused, resumed and cancelled; the reconciler brings a lost 
   const connectorId = await t.w.connector('amazon-s3', trailSettings(own.endpoint))
   deliver(own, noon(1), [trailRecord({ user: 'ada@example.com', at: noon(1) })])
   const { body: created } = await admin.post(`/connectors/${connectorId}/backfills`, {
-    json: { from: midnight(60).toISOString(), to: midnight(0).toISOString(), parallel: 1 },
+    json: { from: midnight(120).toISOString(), to: midnight(0).toISOString(), parallel: 1 },
   })
   const { id } = created
   const paused = await admin.post(`/backfills/${id}/pause`, { key: 'pause' })
