@@ -58,7 +58,8 @@ const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
 const INT32_MAX = 2 ** 31 - 1
 const EVENTS_AT_MOST = 10_000
 const FIRST_ROWS = 8_192
-const PIECE_BYTES = 64 * 1024
+/** Each is sent in turns of its own: small ones would wait for the mapping of the next chunk again and again. */
+const PIECE_BYTES = 512 * 1024
 
 /** The extension in lower case, null when there is none. */
 export const extensionOf = (object: string): string | null => object.match(EXTENSION)?.[1]?.toLowerCase() ?? null

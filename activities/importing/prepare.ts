@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { v7 as uuid } from 'uuid'
 import type { ConnectorDefinition, SourceRecord } from '../../connectors/connector.ts'
 import type { OriginLookup } from '../../connectors/origin.ts'
@@ -55,6 +56,10 @@ const DAY_MS = 86_400_000
 const NO_SUBJECT = {}
 /** Activities of accounts that are met for the first time. */
 const LOOKED_UP_AT_ONCE = 2_000
+/** While those before them are looked up. */
+const WAITING_AT_MOST = 10_000
+/** Some milliseconds of work. */
+const RECORDS_A_TURN = 100
 
 /**
  * A chunk while it is read: every part is mapped, its accounts and containers are resolved set-based, and it goes into
@@ -68,6 +73,7 @@ export class ChunkInMaking {
   readonly #days = new Set<number>()
   /** The look-up under way; records are read meanwhile. */
   #resolving: Promise<void> = Promise.resolve()
+  #isResolving = false
   #waiting: { activity: Activity; ordinal: number; source: number }[] = []
   readonly #facts: { fact: Fact; line: number }[] = []
   readonly #quarantined: QuarantinedDraft[] = []
@@ -82,6 +88,15 @@ export class ChunkInMaking {
   }
 
   async add({ records, origin, source }: ChunkPart): Promise<void> {
+    for (let from = 0; from < records.length; from += RECORDS_A_TURN) {
+      // The chunk before is being stored: its answers must not wait until the whole part is mapped.
+      if (from > 0) await nextTurn()
+      await this.#addSome(records.slice(from, from + RECORDS_A_TURN), origin, source)
+    }
+    await this.#texts.settled()
+  }
+
+  async #addSome(records: readonly SourceRecord[], origin: string, source: number): Promise<void> {
     const { definition, config } = this.#context
     const mapped: { activity: Activity; ordinal: number }[] = []
     for (const record of records) {
@@ -112,7 +127,6 @@ export class ChunkInMaking {
       }
     }
     await this.#stage(mapped, source)
-    await this.#texts.settled()
   }
 
   /** Notes an activity's record and keeps its texts; returns the index of these. */
@@ -133,9 +147,14 @@ export class ChunkInMaking {
         this.#waiting.push({ activity, ordinal, source })
       else this.#addRow(activity, ordinal, source, identityId)
     }
-    if (this.#waiting.length < LOOKED_UP_AT_ONCE) return
+    if (this.#waiting.length >= WAITING_AT_MOST) await this.#resolving
+    if (this.#waiting.length < LOOKED_UP_AT_ONCE || this.#isResolving) return
+    // One that failed has rows that nobody else has.
     await this.#resolving
-    this.#resolving = this.#resolveWaiting()
+    this.#isResolving = true
+    this.#resolving = this.#resolveWaiting().finally(() => {
+      this.#isResolving = false
+    })
     // Its failure is met where it is awaited next; until then it must not end the process.
     this.#resolving.catch(() => {})
   }
