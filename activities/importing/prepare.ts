@@ -72,8 +72,7 @@ export class ChunkInMaking {
   readonly #rows: ActivityRows
   readonly #days = new Set<number>()
   /** The look-up under way; records are read meanwhile. */
-  #resolving: Promise<void> = Promise.resolve()
-  #isResolving = false
+  #resolving: Promise<void> | null = null
   #waiting: { activity: Activity; ordinal: number; source: number }[] = []
   readonly #facts: { fact: Fact; line: number }[] = []
   readonly #quarantined: QuarantinedDraft[] = []
@@ -148,14 +147,12 @@ export class ChunkInMaking {
       else this.#addRow(activity, ordinal, source, identityId)
     }
     if (this.#waiting.length >= WAITING_AT_MOST) await this.#resolving
-    if (this.#waiting.length < LOOKED_UP_AT_ONCE || this.#isResolving) return
-    // One that failed has rows that nobody else has.
-    await this.#resolving
-    this.#isResolving = true
-    this.#resolving = this.#resolveWaiting().finally(() => {
-      this.#isResolving = false
+    if (this.#waiting.length < LOOKED_UP_AT_ONCE || this.#resolving !== null) return
+    // One that fails stays here until it is awaited, for its rows are nowhere else.
+    this.#resolving = this.#resolveWaiting().then(() => {
+      this.#resolving = null
     })
-    // Its failure is met where it is awaited next; until then it must not end the process.
+    // Until then it must not end the process.
     this.#resolving.catch(() => {})
   }
 
