@@ -4,7 +4,6 @@ import type { Position } from '../connectors/connector.ts'
 import { AppError } from '../domain/errors.ts'
 import type { Rejected } from '../domain/signal.ts'
 import type { Connection } from './connection.ts'
-import { insertMany } from './people.ts'
 import { insertSealed, type Vault } from './vault.ts'
 
 /** Seals the packed texts of a chunk as one value, under the id that its rows name. */
@@ -64,26 +63,32 @@ export async function lockForChunk(tx: Connection, importId: string, number: num
   return true
 }
 
+/** A statement has 65,535 parameters at most. */
+const ROWS_A_STATEMENT = 3_000
+
 export async function storeQuarantined(
   tx: Connection,
   { importId, connectorId, textsId }: { importId: string; connectorId: string; textsId: string },
   drafts: readonly QuarantinedDraft[],
 ): Promise<void> {
-  await insertMany(
-    tx,
-    'quarantined_row',
-    drafts.map(({ line, rejected, textsIndex }) => ({
-      id: uuid(),
-      import_id: importId,
-      connector_id: connectorId,
-      line,
-      code: rejected.code,
-      cell: rejected.cell ?? null,
-      expected: rejected.expected ?? null,
-      texts_id: textsId,
-      texts_index: textsIndex,
-    })),
-  )
+  for (let from = 0; from < drafts.length; from += ROWS_A_STATEMENT) {
+    await tx
+      .insertInto('quarantined_row')
+      .values(
+        drafts.slice(from, from + ROWS_A_STATEMENT).map(({ line, rejected, textsIndex }) => ({
+          id: uuid(),
+          import_id: importId,
+          connector_id: connectorId,
+          line,
+          code: rejected.code,
+          cell: rejected.cell ?? null,
+          expected: rejected.expected ?? null,
+          texts_id: textsId,
+          texts_index: textsIndex,
+        })),
+      )
+      .execute()
+  }
 }
 
 /** Books a chunk: its own row, the import's totals and cursor, the connector's cursor, the seen-set. */

@@ -131,21 +131,3 @@ export async function rememberTokens(
     order by 1, 2
     on conflict do nothing`.execute(tx)
 }
-
-const PARAMETERS_AT_MOST = 30_000
-
-/** Inserts rows in as few statements as the protocol's parameter limit allows. */
-export async function insertMany(
-  tx: Connection,
-  table: 'sealed_value' | 'quarantined_row',
-  rows: readonly any[],
-): Promise<void> {
-  if (rows.length === 0) return
-  const perStatement = Math.max(1, Math.floor(PARAMETERS_AT_MOST / Object.keys(rows[0] as object).length))
-  for (let from = 0; from < rows.length; from += perStatement) {
-    await tx
-      .insertInto(table)
-      .values(rows.slice(from, from + perStatement))
-      .execute()
-  }
-}
