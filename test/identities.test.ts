@@ -308,6 +308,30 @@ describe('a split', () => {
   })
 })
 
+/** A policy that a detection of many exports triggers, and the connector that tells of them. */
+async function watchedExports() {
+  const indicator = customIndicator(
+    { detection: 'crm-export', title: 'Exports', innocent: ['A report.'], tiers: { low: 10, medium: 50, high: 200 } },
+    1,
+  )
+  const policyId = await insertPolicy(
+    t.t,
+    'data-leaks',
+    'Leaks',
+    {
+      raiseAt: 1,
+      triggers: { indicators: [{ id: indicator.id, tier: 'medium' }] },
+      indicators: [{ id: indicator.id }],
+    },
+    [indicator],
+  )
+  const crm = await insertConnector(t.t, 'insider-risk-indicators', {
+    columns: { person: 'UPN', at: 'Time' },
+    detections: [{ id: 'crm-export', title: 'Exports', amountColumn: 'Count', variants: [] }],
+  })
+  return { policyId, crm }
+}
+
 describe('alerts', () => {
   const alerts = () =>
     t.t.db
@@ -379,25 +403,7 @@ describe('alerts', () => {
   })
 
   test('that were judged are not raised again at whoever the account goes to', { timeout: TIMEOUT }, async () => {
-    const indicator = customIndicator(
-      { detection: 'crm-export', title: 'Exports', innocent: ['A report.'], tiers: { low: 10, medium: 50, high: 200 } },
-      1,
-    )
-    const policyId = await insertPolicy(
-      t.t,
-      'data-leaks',
-      'Leaks',
-      {
-        raiseAt: 1,
-        triggers: { indicators: [{ id: indicator.id, tier: 'medium' }] },
-        indicators: [{ id: indicator.id }],
-      },
-      [indicator],
-    )
-    const crm = await insertConnector(t.t, 'insider-risk-indicators', {
-      columns: { person: 'UPN', at: 'Time' },
-      detections: [{ id: 'crm-export', title: 'Exports', amountColumn: 'Count', variants: [] }],
-    })
+    const { policyId, crm } = await watchedExports()
     await meet(address('rosa@corp.example'))
     await t.send(crm, `UPN,Time,Count\nother@corp.example,${day(1)}T10:00:00Z,250`)
     await t.evaluate(policyId)
@@ -461,25 +467,7 @@ describe('alerts', () => {
   test('never hear of an account that is marked as a service, a guest or anonymous, whoever it is joined to', {
     timeout: TIMEOUT,
   }, async () => {
-    const indicator = customIndicator(
-      { detection: 'crm-export', title: 'Exports', innocent: ['A report.'], tiers: { low: 10, medium: 50, high: 200 } },
-      1,
-    )
-    const policyId = await insertPolicy(
-      t.t,
-      'data-leaks',
-      'Leaks',
-      {
-        raiseAt: 1,
-        triggers: { indicators: [{ id: indicator.id, tier: 'medium' }] },
-        indicators: [{ id: indicator.id }],
-      },
-      [indicator],
-    )
-    const crm = await insertConnector(t.t, 'insider-risk-indicators', {
-      columns: { person: 'UPN', at: 'Time' },
-      detections: [{ id: 'crm-export', title: 'Exports', amountColumn: 'Count', variants: [] }],
-    })
+    const { policyId, crm } = await watchedExports()
     const kinds = ['service', 'guest', 'anonymous'] as const
     await meet(address('rosa@corp.example'), ...kinds.map((kind) => address(`${kind}@corp.example`)))
     const rosa = (await accountOf('address', 'rosa@corp.example')).uid
