@@ -152,6 +152,15 @@ export const prerequisiteFor =
   <const V extends Verdict>(prerequisite: Prerequisite<Config, V>): Prerequisite<Config> =>
     prerequisite
 
+/** Settings under which a kind reads another API than usual, so that its checks ask somebody else. */
+export interface Variant<Config> {
+  /** In words: `older API`. Its stand-in has the same name. */
+  name: string
+  settings: Partial<Config>
+  /** Prerequisites whose checks find out less there, by id, with the verdicts that are left. */
+  verdicts: Readonly<Record<string, readonly Verdict[]>>
+}
+
 /** A column role that a file's headers are mapped to. */
 export interface ColumnRole {
   id: string
@@ -181,6 +190,7 @@ export interface ConnectorDefinition<Config = any, R = any> {
   microsoftScript?: 'csv' | 'json'
   /** Its own; `prerequisitesOf` adds what every kind has. */
   prerequisites: readonly Prerequisite<Config>[]
+  variants?: readonly Variant<Config>[]
   /** When the credential in the settings ends, asked of the source; null where it does not tell. */
   credentialEnd?(input: PrerequisiteInput<Config>): Promise<Date | null>
   /** Push connectors whose files have free headers: which roles exist for the chosen settings. */

@@ -1,7 +1,7 @@
 import { defineConnector } from '../connector.ts'
 import { config } from './config.ts'
 import { map } from './map.ts'
-import { credentialEnd, prerequisites } from './prerequisites.ts'
+import { credentialEnd, olderApi, prerequisites } from './prerequisites.ts'
 import { OVERLAP_SECONDS, read, readRange, SWEEP_EVERY_SECONDS, SWEEP_REACH_SECONDS } from './read.ts'
 
 export const microsoftGraphAlerts = defineConnector({
@@ -14,6 +14,7 @@ export const microsoftGraphAlerts = defineConnector({
   config,
   everySeconds: 300,
   prerequisites,
+  variants: [olderApi],
   credentialEnd,
   read,
   pull: {

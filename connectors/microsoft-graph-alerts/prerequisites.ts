@@ -1,5 +1,5 @@
 import type { PrerequisiteWords } from '../../domain/prerequisite.ts'
-import { type PrerequisiteInput, prerequisiteFor } from '../connector.ts'
+import { type PrerequisiteInput, prerequisiteFor, type Variant } from '../connector.ts'
 import { judged } from '../judged.ts'
 import { rolesVerdict } from '../microsoft/app.ts'
 import { licenceVerdict, SERVICE_PLANS, type ServicePlan } from '../microsoft/licences.ts'
@@ -82,3 +82,10 @@ export const prerequisites = [
 /** When the client secret ends, as far as Graph is in use and the app may read its own registration. */
 export const credentialEnd = async (input: PrerequisiteInput<GraphAlertsConfig>): Promise<Date | null> =>
   input.config.api === 'graph' ? openTenant(input).secretEnd() : null
+
+/** It belongs to Defender itself and knows neither licences nor the registration of the app. */
+export const olderApi: Variant<GraphAlertsConfig> = {
+  name: 'older API',
+  settings: { api: 'defender' },
+  verdicts: { 'defender-plan': ['met', 'unmet', 'unknown'], 'credential-end': ['unknown'] },
+}

@@ -1,5 +1,10 @@
 import path from 'node:path'
-import { type ConnectorDefinition, type ConnectorHistory, NO_HISTORY } from '../../connectors/connector.ts'
+import {
+  type ConnectorDefinition,
+  type ConnectorHistory,
+  NO_HISTORY,
+  type Variant,
+} from '../../connectors/connector.ts'
 import { prerequisitesOf } from '../../connectors/everywhere.ts'
 import type { Verdict } from '../../domain/prerequisite.ts'
 import { startS3 } from '../../sandbox/s3.ts'
@@ -39,10 +44,13 @@ const set =
 const told =
   (state: object): Scene =>
   async ({ bench: { settings } }) => {
-    const answer = await fetch(new URL('/_control/state', (settings['graphUrl'] ?? settings['apiUrl']) as string), {
-      method: 'POST',
-      body: JSON.stringify(state),
-    })
+    const answer = await fetch(
+      new URL('/_control/state', (settings['defenderUrl'] ?? settings['graphUrl'] ?? settings['apiUrl']) as string),
+      {
+        method: 'POST',
+        body: JSON.stringify(state),
+      },
+    )
     if (answer.status !== 204) throw new Error(`the stand-in refused its state: ${await answer.text()}`)
   }
 
@@ -134,6 +142,7 @@ const common = (kind: ConnectorDefinition): Record<string, Scenes> => ({
 // --- checks of one kind --------------------------------------------------------------------------------------------
 
 const ALERTS = 'SecurityAlert.Read.All'
+const OLDER_ALERTS = 'Alert.Read.All'
 const USEFUL = ['Organization.Read.All', 'Application.Read.All']
 const USERS = 'User.Read.All'
 const LEAVE_DATES = 'User-LifeCycleInfo.Read.All'
@@ -231,15 +240,47 @@ const OWN: Record<string, Record<string, Scenes>> = {
   },
 }
 
-/** How each verdict of a kind comes about, by the id of the prerequisite. */
-export const scenesOf = (kind: ConnectorDefinition): Record<string, Scenes> => ({ ...common(kind), ...OWN[kind.id] })
+/** Of kinds that read a further API, as they are checked there. */
+const AT_VARIANT: Record<string, Record<string, Record<string, Scenes>>> = {
+  'microsoft-graph-alerts': {
+    'older API': {
+      'app-roles': {
+        met: told({ roles: [OLDER_ALERTS] }),
+        warning: told({ roles: [OLDER_ALERTS, 'Machine.Isolate'] }),
+        unmet: told({ roles: [] }),
+        unknown: away,
+      },
+      'alerts-readable': { ...readable, unmet: told({ roles: [] }) },
+      'defender-plan': { met: asItIs, unmet: forbidden, unknown: away },
+    },
+  },
+}
+
+/** A kind as it is usually read, or one of its variants. */
+export interface Read {
+  kind: ConnectorDefinition
+  variant?: Variant<any>
+}
+
+/** Prerequisites of a kind with the verdicts that their checks can give. */
+export const declaredOf = ({ kind, variant }: Read) =>
+  prerequisitesOf(kind).map((prerequisite) => ({
+    prerequisite,
+    verdicts: variant?.verdicts[prerequisite.id] ?? prerequisite.verdicts,
+  }))
+
+/** How each verdict comes about, by the id of the prerequisite. A variant has nothing of the usual that is not everybody's. */
+export const scenesOf = ({ kind, variant }: Read): Record<string, Scenes> => ({
+  ...common(kind),
+  ...(variant ? AT_VARIANT[kind.id]?.[variant.name] : OWN[kind.id]),
+})
 
 /** What a scene shows that is of no prerequisite, or of none of its verdicts. */
-export function leftOver(kind: ConnectorDefinition): string[] {
-  const declared = new Map(prerequisitesOf(kind).map(({ id, verdicts }) => [id, verdicts]))
-  return Object.entries(scenesOf(kind)).flatMap(([id, scenes]) =>
+export function leftOver(read: Read): string[] {
+  const declared = new Map(declaredOf(read).map(({ prerequisite: { id }, verdicts }) => [id, verdicts]))
+  return Object.entries(scenesOf(read)).flatMap(([id, scenes]) =>
     Object.keys(scenes).flatMap((verdict) =>
-      declared.get(id)?.includes(verdict as Verdict) ? [] : [`${kind.id} ${id} ${verdict}`],
+      declared.get(id)?.includes(verdict as Verdict) ? [] : [`${read.kind.id} ${id} ${verdict}`],
     ),
   )
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { outside } from '../../activities/checking.ts'
-import type { ConnectorDefinition, ConnectorHistory, Prerequisite } from '../../connectors/connector.ts'
+import type { ConnectorDefinition, ConnectorHistory, Prerequisite, Variant } from '../../connectors/connector.ts'
 import { limitOf, NO_HISTORY } from '../../connectors/connector.ts'
 import { parseSettings } from '../../domain/form.ts'
 import type { CheckResult } from '../../domain/prerequisite.ts'
@@ -28,11 +28,13 @@ export interface Stand extends AsyncDisposable {
   check(prerequisite: Prerequisite<any>): Promise<CheckResult>
 }
 
-export async function standFor(kind: ConnectorDefinition): Promise<Stand> {
+export async function standFor(kind: ConnectorDefinition, variant?: Variant<any>): Promise<Stand> {
   const clock = new VirtualClock()
   // Amazon's requests are signed by the machine's own clock.
   clock.set(new Date())
-  const vendor = Object.values<VendorBench>(benches).find((each) => each.kind === kind.id && !each.variant)
+  const vendor = Object.values<VendorBench>(benches).find(
+    (each) => each.kind === kind.id && each.variant === variant?.name,
+  )
   const kept: AsyncDisposable[] = []
   const bench = await vendor?.start(clock)
   if (bench) kept.push(bench)
@@ -42,7 +44,7 @@ export async function standFor(kind: ConnectorDefinition): Promise<Stand> {
     kind,
     clock,
     bench: bench as Bench,
-    settings: bench ? { ...bench.settings } : exampleSettings(kind),
+    settings: { ...(bench ? bench.settings : exampleSettings(kind)), ...variant?.settings },
     history: NO_HISTORY,
     folder,
     keep: (what) => void kept.push(what),
