@@ -1,5 +1,4 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
-import { limitOf, type Page, type SourceRecord } from '../connectors/connector.ts'
 import { prerequisitesOf } from '../connectors/everywhere.ts'
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
@@ -7,7 +6,6 @@ import { maskJson } from '../db/masking.ts'
 import { storePrerequisites } from '../db/prerequisites.ts'
 import { dropSealed } from '../db/secrets.ts'
 import { dropUnneeded } from '../db/spool-needs.ts'
-import { openSealed } from '../db/vault.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { AppError, isAppError } from '../domain/errors.ts'
 import {
@@ -18,11 +16,11 @@ import {
   SIGNALS,
   workflowId,
 } from '../domain/processes.ts'
-import { shapeOf } from '../domain/shape.ts'
 import type { Mapped } from '../domain/signal.ts'
-import { type ConfiguredConnector, configuredConnector } from './connector-config.ts'
+import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
 import { runChecks } from './prerequisites.ts'
+import { firstRecords, shownOf, suggestMapping } from './samples.ts'
 import { applyConnectorSchedules } from './schedules.ts'
 
 /** Records that a dry run looks at, and how many of each kind it shows. */
@@ -43,8 +41,8 @@ const NEEDS: Record<Exclude<SetupStep, 'proven'>, readonly SetupStep[]> = {
   prerequisites: [],
   credentials: [],
   test: ['credentials'],
-  map: ['credentials'],
-  dry_run: ['map'],
+  map: [],
+  dry_run: ['credentials', 'map'],
   activate: ['credentials', 'test', 'map', 'dry_run'],
 }
 
@@ -189,13 +187,7 @@ const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) =
     const seen = await firstRecords(deps, setup, 1)
     return { reachable: true, records: seen.records.length }
   },
-  map: async (deps, setup) => {
-    const { definition, config } = await configuredConnector(deps.db, deps.vault, setup)
-    return {
-      columns: definition.columns?.(config) ?? [],
-      mapping: definition.delivery === 'push' ? 'from sample' : 'built in',
-    }
-  },
+  map: suggestMapping,
   dry_run: async (deps, setup) => {
     const { records, configured } = await firstRecords(deps, setup, DRY_RUN_RECORDS)
     const counts = { activities: 0, facts: 0, ignored: 0, rejected: 0 }
@@ -229,88 +221,6 @@ const PERFORM: Record<Exclude<SetupStep, 'proven'>, (deps: Deps, setup: Setup) =
     const { definition } = await configuredConnector(deps.db, deps.vault, setup)
     return { delivery: definition.delivery }
   },
-}
-
-/**
- * What a dry run shows of a decoded record: never the account, and of texts of the source their form alone. At a set-up
- * nobody is known yet whom a look-up could mask.
- */
-function shownOf(mapped: Exclude<Mapped, { type: 'ignored' | 'rejected' }>): Record<string, unknown> {
-  if (mapped.type === 'fact') {
-    return {
-      type: 'fact',
-      kind: mapped.kind,
-      effectiveAt: mapped.effectiveAt.toISOString(),
-      lastWorkingAt: mapped.lastWorkingAt?.toISOString() ?? null,
-      personScheme: mapped.person.scheme,
-      attributes: shapeOf(mapped.attributes),
-      sealedFields: Object.keys(mapped.personal ?? {}),
-    }
-  }
-  if (mapped.type === 'finding') {
-    return {
-      type: 'finding',
-      at: mapped.at.toISOString(),
-      nativeEvent: mapped.nativeEvent,
-      product: mapped.product,
-      severity: mapped.severity,
-      category: mapped.category,
-      state: mapped.state,
-      people: mapped.people.length,
-    }
-  }
-  return {
-    type: 'activity',
-    at: mapped.at.toISOString(),
-    verb: mapped.verb,
-    nativeEvent: mapped.nativeEvent,
-    outcome: mapped.outcome,
-    actorScheme: mapped.actor.scheme,
-    actorKind: mapped.actorKind,
-    container: shapeOf(mapped.container),
-    object: shapeOf(mapped.object),
-    sizeBytes: mapped.sizeBytes ?? null,
-  }
-}
-
-/** The first records of the sample (push) or of the source itself (pull); stores nothing. */
-async function firstRecords(
-  deps: Deps,
-  setup: Setup,
-  limit: number,
-): Promise<{ records: SourceRecord[]; configured: ConfiguredConnector }> {
-  const configured = await configuredConnector(deps.db, deps.vault, setup)
-  const { definition, config } = configured
-  if (definition.delivery === 'push' && setup.sample_sha256 === null) {
-    throw new AppError('state_conflict', 'the set-up has no sample file yet', { fix: 'Upload a sample file first.' })
-  }
-  const stop = new AbortController()
-  const pages: AsyncIterable<Page> = definition.read({
-    config,
-    position: null,
-    until: new Date(),
-    seen: async () => new Set(),
-    signal: stop.signal,
-    access: deps.access.of(setup.connector_id, limitOf(definition, config)),
-    ...(setup.sample_sha256 === null
-      ? {}
-      : { file: await sampleFile(deps, setup.sample_sha256, setup.sample_name_id) }),
-  })
-  const records: SourceRecord[] = []
-  for await (const page of pages) {
-    for await (const record of page.records) {
-      records.push(record)
-      if (records.length >= limit) break
-    }
-    if (records.length >= limit) break
-  }
-  stop.abort()
-  return { records, configured }
-}
-
-async function sampleFile(deps: Deps, sha256: string, nameId: string | null) {
-  const name = nameId === null ? '' : ((await openSealed(deps.db, deps.vault, [nameId])).get(nameId)?.toString() ?? '')
-  return { kind: 'file' as const, name, open: () => deps.spool.read(sha256) }
 }
 
 async function activate(tx: Connection, setup: Setup): Promise<void> {

@@ -171,6 +171,26 @@ export interface ColumnRole {
   suggests: readonly string[]
 }
 
+/** What a sample file calls its fields: headers, or the paths of JSON objects, `actor.email`. */
+export interface SampleFields {
+  format: 'delimited' | 'json'
+  names: readonly string[]
+}
+
+/** A role, and the field of the sample that has it. */
+export interface SuggestedColumn extends Omit<ColumnRole, 'suggests'> {
+  /** Null: no field is likely to, or the one that is expected is not there. */
+  column: string | null
+  /** The name that it has to have, where the kind or the admin's settings say so. */
+  expected?: string
+}
+
+export interface Suggestion {
+  columns: readonly SuggestedColumn[]
+  /** To be taken over in place of those of the same names; what the admin has chosen stays as it is. */
+  settings: Record<string, unknown>
+}
+
 export interface ConnectorDefinition<Config = any, R = any> {
   /** Lower-case, hyphenated; the id in the API's enum, the docs index and the guide's file name. */
   id: string
@@ -193,8 +213,8 @@ export interface ConnectorDefinition<Config = any, R = any> {
   variants?: readonly Variant<Config>[]
   /** When the credential in the settings ends, asked of the source; null where it does not tell. */
   credentialEnd?(input: PrerequisiteInput<Config>): Promise<Date | null>
-  /** Push connectors whose files have free headers: which roles exist for the chosen settings. */
-  columns?(config: Config): readonly ColumnRole[]
+  /** Push connectors: what a sample's fields are likely to be. `settings` is what the admin has set so far, unchecked. */
+  suggest?(sample: SampleFields, settings: Readonly<Record<string, unknown>>): Suggestion
   /** Pages in an order that `position` can resume. Throws AppError with a source code on permanent faults. */
   read(input: ReadInput<Config>): AsyncIterable<Page<R>>
   /** Pull connectors: how the source delivers. */

@@ -6,8 +6,8 @@ import { perSettings } from '../files/per-settings.ts'
 import { filePrerequisites } from '../files/settings.ts'
 import { columnReader, pathReader } from '../mapping/fields.ts'
 import { type MappedRecord, mapperOf } from '../mapping/map.ts'
-import { ROLES } from '../mapping/roles.ts'
 import { type CustomFileConfig, config } from './config.ts'
+import { suggest } from './suggest.ts'
 
 const mapperFor = perSettings((config: CustomFileConfig) =>
   mapperOf(config, config.format === 'json_lines' ? pathReader : columnReader),
@@ -24,7 +24,7 @@ export const customFile = defineConnector<typeof config, MappedRecord>({
   everySeconds: 60,
   microsoftScript: 'csv',
   prerequisites: filePrerequisites('custom-file-fresh', ({ freshDays }: CustomFileConfig) => freshDays),
-  columns: () => ROLES,
+  suggest,
   read,
   map: (record, settings) => mapperFor(settings)(record),
 })

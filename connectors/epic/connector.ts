@@ -4,8 +4,9 @@ import { requireColumns } from '../files/columns.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
 import { perSettings } from '../files/per-settings.ts'
 import { filePrerequisites, fileSettings } from '../files/settings.ts'
+import { delimitedOnly, suggestFixed } from '../files/suggest.ts'
 import { healthRecordMapper, healthSettings } from '../healthcare/record.ts'
-import { type HealthColumns, REQUIRED_ROLES } from '../healthcare/roles.ts'
+import { type HealthColumns, healthRoles, REQUIRED_ROLES } from '../healthcare/roles.ts'
 
 const FRESH_DAYS = 7
 
@@ -55,6 +56,10 @@ export const epic = defineConnector<typeof config, DelimitedRow>({
   everySeconds: 300,
   microsoftScript: 'csv',
   prerequisites: filePrerequisites('epic-fresh', () => FRESH_DAYS),
+  suggest(sample) {
+    delimitedOnly(sample)
+    return suggestFixed(healthRoles, EPIC_COLUMNS, sample)
+  },
   read,
   map: (row, settings) => mapper(settings)(row),
 })

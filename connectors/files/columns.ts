@@ -12,11 +12,13 @@ export function requireColumns(header: readonly string[], mapped: readonly strin
   })
 }
 
-/** The mapping that a sample's headers suggest; roles without a likely header are left out. */
-export function suggestColumns(roles: readonly ColumnRole[], header: readonly string[]): Record<string, string> {
+/** The mapping that a sample's fields suggest; roles without a likely one are left out. */
+export function suggestColumns(roles: readonly ColumnRole[], names: readonly string[]): Record<string, string> {
   const columns: Record<string, string> = {}
   for (const role of roles) {
-    const found = header.find((name) => role.suggests.includes(name.toLowerCase().replace(/[\s_-]/g, '')))
+    const means = (part: string) => role.suggests.includes(part.toLowerCase().replace(/[\s_.-]/g, ''))
+    // `actor.email` may be meant by all of its name or, where nothing is, by its last part.
+    const found = names.find(means) ?? names.find((name) => means(name.slice(name.lastIndexOf('.') + 1)))
     if (found) columns[role.id] = found
   }
   return columns

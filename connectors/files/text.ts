@@ -29,6 +29,15 @@ export async function* readText(source: AsyncIterable<Uint8Array>, encoding: Enc
   }
 }
 
+/** Whether the first character that is no blank begins JSON records. */
+export async function beginsAsJson(source: AsyncIterable<Uint8Array>, encoding: Encoding): Promise<boolean> {
+  for await (const piece of readText(source, encoding)) {
+    const first = /\S/.exec(piece)?.[0]
+    if (first !== undefined) return first === '[' || first === '{'
+  }
+  return false
+}
+
 /** The bytes in pieces of a fair size, the first one large enough to tell the encoding. */
 async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ bytes: Buffer; last: boolean }> {
   let held: Uint8Array[] = []

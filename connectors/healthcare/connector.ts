@@ -4,6 +4,7 @@ import { requireColumns } from '../files/columns.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
 import { perSettings } from '../files/per-settings.ts'
 import { filePrerequisites, fileSettings } from '../files/settings.ts'
+import { delimitedOnly, suggestRoles } from '../files/suggest.ts'
 import { healthRecordMapper, healthSettings } from './record.ts'
 import { HEALTH_ROLES, healthRoles, REQUIRED_ROLES } from './roles.ts'
 
@@ -41,7 +42,11 @@ export const healthcare = defineConnector<typeof config, DelimitedRow>({
   everySeconds: 300,
   microsoftScript: 'csv',
   prerequisites: filePrerequisites('healthcare-fresh', () => FRESH_DAYS),
-  columns: () => healthRoles,
+  suggest(sample, settings) {
+    delimitedOnly(sample)
+    const { columns, mapping } = suggestRoles(healthRoles, sample.names, settings['columns'])
+    return { columns, settings: { columns: mapping } }
+  },
   read,
   map: (row, settings) => mapper(settings)(row),
 })

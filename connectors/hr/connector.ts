@@ -6,6 +6,7 @@ import { parseDate } from '../files/dates.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
 import { filePrerequisites, fileSettings } from '../files/settings.ts'
 import { HR_SCENARIOS, type HrScenario, rolesOf } from './scenarios.ts'
+import { suggest } from './suggest.ts'
 
 /** An import older than this is stale. */
 const FRESH_DAYS = 7
@@ -62,7 +63,7 @@ export const hr = defineConnector<typeof config, DelimitedRow>({
   everySeconds: 60,
   microsoftScript: 'csv',
   prerequisites: filePrerequisites('hr-fresh', () => FRESH_DAYS),
-  columns: ({ scenarios }) => scenarios.flatMap((each) => rolesOf(each.scenario)),
+  suggest,
   read,
   map,
 })

@@ -1,4 +1,3 @@
-import type { ColumnRole } from '../connector.ts'
 import { defineConnector, type Page, type ReadInput } from '../connector.ts'
 import { requireColumns } from '../files/columns.ts'
 import { type DelimitedRow, readDelimited } from '../files/delimited.ts'
@@ -6,26 +5,9 @@ import { perSettings } from '../files/per-settings.ts'
 import { filePrerequisites } from '../files/settings.ts'
 import { config, type DetectionsConfig } from './config.ts'
 import { detectionMapper } from './map.ts'
+import { suggest } from './suggest.ts'
 
 const FRESH_DAYS = 7
-
-/** Roles of the columns that every file has. Source: learn.microsoft.com/purview/import-insider-risk-indicators. */
-const ROLES: readonly ColumnRole[] = [
-  {
-    id: 'person',
-    title: 'Account',
-    required: true,
-    meaning: 'E-mail address or UPN of the person whom the detection is about.',
-    suggests: ['upn', 'userprincipalname', 'email', 'emailaddress', 'user'],
-  },
-  {
-    id: 'at',
-    title: 'Event time',
-    required: true,
-    meaning: 'When it was detected, UTC where the cell has no zone.',
-    suggests: ['eventtime', 'aggregationdate', 'predictiontime', 'time', 'timestamp', 'date'],
-  },
-]
 
 export const insiderRiskIndicators = defineConnector<typeof config, DelimitedRow>({
   id: 'insider-risk-indicators',
@@ -38,7 +20,7 @@ export const insiderRiskIndicators = defineConnector<typeof config, DelimitedRow
   everySeconds: 300,
   microsoftScript: 'csv',
   prerequisites: filePrerequisites('insider-risk-indicators-fresh', () => FRESH_DAYS),
-  columns: () => ROLES,
+  suggest,
   read,
   map: (row, settings) => mapper(settings)(row),
 })

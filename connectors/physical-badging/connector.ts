@@ -4,7 +4,8 @@ import { readDelimited } from '../files/delimited.ts'
 import { readJsonRecords } from '../files/json-records.ts'
 import { perSettings } from '../files/per-settings.ts'
 import { filePrerequisites } from '../files/settings.ts'
-import { readText } from '../files/text.ts'
+import { suggestRoles } from '../files/suggest.ts'
+import { beginsAsJson } from '../files/text.ts'
 import { type BadgeConfig, config } from './config.ts'
 import { type BadgeRecord, badgeMapper } from './map.ts'
 import { BADGE_ROLES } from './roles.ts'
@@ -22,7 +23,10 @@ export const physicalBadging = defineConnector<typeof config, BadgeRecord>({
   everySeconds: 300,
   microsoftScript: 'json',
   prerequisites: filePrerequisites('physical-badging-fresh', () => FRESH_DAYS),
-  columns: () => BADGE_ROLES,
+  suggest({ names }, settings) {
+    const { columns, mapping } = suggestRoles(BADGE_ROLES, names, settings['columns'])
+    return { columns, settings: { columns: mapping } }
+  },
   read,
   map: (record, settings) => mapper(settings)(record),
 })
@@ -43,12 +47,6 @@ async function* read(input: ReadInput<BadgeConfig>): AsyncGenerator<Page<any>> {
   yield { origin: file.name, records, after }
 }
 
-/** As the settings say, else by the first character that is no blank. */
-async function isJson(file: FileSource, { format, encoding }: BadgeConfig): Promise<boolean> {
-  if (format !== 'auto') return format === 'json'
-  for await (const piece of readText(file.open(), encoding)) {
-    const first = /\S/.exec(piece)?.[0]
-    if (first !== undefined) return first === '[' || first === '{'
-  }
-  return false
-}
+/** As the settings say, else as the file begins. */
+const isJson = async (file: FileSource, { format, encoding }: BadgeConfig): Promise<boolean> =>
+  format === 'auto' ? beginsAsJson(file.open(), encoding) : format === 'json'

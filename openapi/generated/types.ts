@@ -691,6 +691,11 @@ export interface paths {
         /**
          * Performs a step; any may be repeated until the activation.
          * @description A step that fails answers 200 with `state` failed; what to do stands in the set-up's `steps`.
+         *
+         *     `map` may be performed before the settings are complete: of a kind of files it looks at the sample. Its result has
+         *     `found`, the names of all fields of the sample, `columns`, each role of the kind with the field that is likely to
+         *     have it, or null (`expected` is the name that it has to have, where one is set or fixed), and `settings`, to be
+         *     stored in place of those of the same names. Then the steps are performed again.
          */
         post: operations["performSetupStep"];
         delete?: never;
