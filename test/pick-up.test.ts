@@ -1,18 +1,18 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { configuredConnector } from '../activities/connector-config.ts'
 import { beginImports, runImport } from '../activities/imports.ts'
 import { runChecks } from '../activities/prerequisites.ts'
-import { connectorKinds } from '../connectors/kinds.ts'
 import { readConnector } from '../db/connectors.ts'
 import { closeImport } from '../db/imports.ts'
-import { startS3 } from '../sandbox/s3.ts'
-import { startSftp } from '../sandbox/sftp.ts'
+import { type S3StandIn, startS3 } from '../sandbox/s3.ts'
+import { type SftpStandIn, startSftp } from '../sandbox/sftp.ts'
 import { type Importing, importing } from './harness/importing.ts'
 import { insertConnector } from './harness/rows.ts'
+import { type Sample, samplesOfEveryKind, textAbout } from './harness/samples.ts'
 
 const event = (asset: string) =>
   JSON.stringify([
@@ -31,6 +31,27 @@ async function run(t: Importing, connectorId: string): Promise<number> {
   }
   return ids.length
 }
+const onServer = ({ port, hostKey }: SftpStandIn, path: string) => ({
+  kind: 'sftp',
+  host: '127.0.0.1',
+  port,
+  path,
+  userName: 'pickup',
+  hostKey,
+})
+const inBucket = ({ credentials, region, endpoint }: S3StandIn, prefix: string) => ({
+  pickUp: {
+    kind: 's3',
+    bucket: 'files',
+    prefix,
+    region,
+    endpoint,
+    forcePathStyle: true,
+    accessKeyId: credentials.accessKeyId,
+  },
+  pickUpSecretAccessKey: credentials.secretAccessKey,
+})
+
 const importsOf = (t: Importing) =>
   t.t.db.selectFrom('import').select(['state', 'stored', 'error']).orderBy('started_at').orderBy('id').execute()
 
@@ -46,14 +67,7 @@ test('files of an SFTP server are taken once by their content, whatever their na
   server.put('/badges/closed.json', event('CAGE'), old)
   server.deny('/badges/closed.json')
   const connectorId = await insertConnector(t.t, 'physical-badging', {
-    pickUp: {
-      kind: 'sftp',
-      host: '127.0.0.1',
-      port: server.port,
-      path: '/badges',
-      userName: 'pickup',
-      hostKey: server.hostKey,
-    },
+    pickUp: onServer(server, '/badges'),
     pickUpPassword: 'let me in',
   })
   const { settings } = await readConnector(t.t.db, connectorId)
@@ -92,25 +106,12 @@ test('files of an SFTP server are taken once by their content, whatever their na
 test('objects below an S3 prefix are taken once by their content', { timeout: 60_000 }, async () => {
   await using t = await importing()
   await using s3 = await startS3()
-  s3.put('badges', 'in/a.json', event('LOBBY'))
-  s3.put('badges', 'in/copy.json', event('LOBBY'))
-  s3.put('badges', 'out/b.json', event('VAULT'))
-  const { accessKeyId, secretAccessKey } = s3.credentials
-  const pickUp = {
-    kind: 's3',
-    bucket: 'badges',
-    prefix: 'in/',
-    region: s3.region,
-    endpoint: s3.endpoint,
-    forcePathStyle: true,
-    accessKeyId,
-  }
-  const connectorId = await insertConnector(t.t, 'physical-badging', {
-    pickUp,
-    pickUpSecretAccessKey: secretAccessKey,
-  })
+  s3.put('files', 'in/a.json', event('LOBBY'))
+  s3.put('files', 'in/copy.json', event('LOBBY'))
+  s3.put('files', 'out/b.json', event('VAULT'))
+  const connectorId = await insertConnector(t.t, 'physical-badging', inBucket(s3, 'in/'))
   expect([await run(t, connectorId), await run(t, connectorId)]).toEqual([1, 0])
-  s3.put('badges', 'in/a.json', event('ROOF'))
+  s3.put('files', 'in/a.json', event('ROOF'))
   expect(await run(t, connectorId)).toBe(1)
   expect((await importsOf(t)).map(({ state, stored }) => [state, stored])).toEqual([
     ['completed', 1],
@@ -143,48 +144,82 @@ test('a server that shows another host key is an unmet prerequisite with a fix',
   expect(outcomes[1]?.detail).toMatch(/another host key/)
 })
 
-const PUSHED = [...connectorKinds].filter(([, { delivery }]) => delivery === 'push').map(([id]) => id)
+describe('a file of every kind is fetched from everywhere, once, and again as gzip it is one of duplicates', () => {
+  let t: Importing
+  let server: SftpStandIn
+  let s3: S3StandIn
+  let folder: string
+  beforeAll(async () => {
+    t = await importing()
+    server = await startSftp({ password: 'let me in' })
+    s3 = await startS3()
+    folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-folder-'))
+  }, 60_000)
+  afterAll(async () => {
+    rmSync(folder, { recursive: true, force: true })
+    for (const each of [s3, server, t]) await each[Symbol.asyncDispose]()
+  })
 
-test('a file of every kind is picked up from a folder, and again as gzip it is one of duplicates', {
-  timeout: 90_000,
-}, async () => {
-  expect([...PUSHED].sort()).toEqual([
-    'custom-file',
-    'epic',
-    'healthcare',
-    'hr',
-    'insider-risk-indicators',
-    'physical-badging',
-  ])
-  await using t = await importing()
-  for (const kind of PUSHED) {
-    const records = path.join(import.meta.dirname, '../connectors', kind, 'records')
-    const name = readdirSync(records).find((each) => /\.csv$|^sample.*\.json$/.test(each)) as string
-    const bytes = readFileSync(path.join(records, name))
-    const folder = mkdtempSync(path.join(os.tmpdir(), 'openirm-folder-'))
-    try {
-      const settled = new Date(Date.now() - 3_600_000)
-      const put = (file: string, content: Buffer) => {
-        writeFileSync(path.join(folder, file), content)
-        utimesSync(path.join(folder, file), settled, settled)
+  const settled = new Date('2026-03-02T00:00:00Z')
+  /** A place of a name: the settings of who watches it, and how a file gets there. */
+  type Watched = (name: string) => { settings: object; put(file: string, content: Buffer): void }
+  const PLACES: Record<string, Watched> = {
+    'a folder'(name) {
+      const watched = path.join(folder, name)
+      mkdirSync(watched)
+      return {
+        settings: { dropFolder: watched },
+        put(file, content) {
+          writeFileSync(path.join(watched, file), content)
+          utimesSync(path.join(watched, file), settled, settled)
+        },
       }
-      const settings = JSON.parse(readFileSync(path.join(records, 'settings.json'), 'utf8'))
-      const connectorId = await insertConnector(t.t, kind, { ...settings, dropFolder: folder })
-      put('a', bytes)
-      expect(await run(t, connectorId), kind).toBe(1)
-      put('a.gz', gzipSync(bytes))
-      expect(await run(t, connectorId), kind).toBe(1)
-      const [first, second] = await t.t.db
-        .selectFrom('import')
-        .select(['received', 'stored', 'duplicate', 'quarantined'])
-        .where('connector_id', '=', connectorId)
-        .orderBy('started_at')
-        .execute()
-      expect(first?.stored, kind).toBeGreaterThan(0)
-      const known = (first?.stored ?? 0) + (first?.duplicate ?? 0)
-      expect(second, kind).toEqual({ ...first, stored: 0, duplicate: known })
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
+    },
+    'an SFTP server': (name) => ({
+      settings: { pickUp: onServer(server, `/${name}`), pickUpPassword: 'let me in' },
+      put: (file, content) => server.put(`/${name}/${file}`, content, settled),
+    }),
+    'an S3 prefix': (name) => ({
+      settings: inBucket(s3, `${name}/`),
+      put: (file, content) => s3.put('files', `${name}/${file}`, content),
+    }),
   }
+
+  const importsAt = (connectorId: string) =>
+    t.t.db
+      .selectFrom('import')
+      .select(['state', 'received', 'stored', 'duplicate', 'quarantined', 'ignored'])
+      .where('connector_id', '=', connectorId)
+      .orderBy('started_at')
+      .execute()
+
+  /** Takes the sample twice over, then packed; what became of it. */
+  async function fetched(sample: Sample, from: string, watch: Watched) {
+    const { title, kind, settings } = sample
+    const place = watch(title.replace(/\W+/g, '-'))
+    const connectorId = await insertConnector(t.t, kind.id, { ...settings, ...place.settings })
+    const bytes = Buffer.from(textAbout(sample, from))
+    place.put('a', bytes)
+    place.put('copy-of-a', bytes)
+    expect(await run(t, connectorId), from).toBe(1)
+    place.put('a.gz', gzipSync(bytes))
+    expect(await run(t, connectorId), from).toBe(1)
+    const [first, second] = await importsAt(connectorId)
+    const known = (first?.stored ?? 0) + (first?.duplicate ?? 0)
+    expect(second, from).toEqual({ ...first, stored: 0, duplicate: known })
+    return first
+  }
+
+  test.concurrent.each(samplesOfEveryKind().map((sample) => [sample.title, sample] as const))(
+    '%s',
+    {
+      timeout: 60_000,
+    },
+    async (_, sample) => {
+      const found = await Promise.all(Object.entries(PLACES).map(([from, watch]) => fetched(sample, from, watch)))
+      expect(found[0]).toMatchObject({ state: 'completed' })
+      expect(found[0]?.stored).toBeGreaterThan(0)
+      expect(found).toEqual(found.map(() => found[0]))
+    },
+  )
 })

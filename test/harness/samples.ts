@@ -49,3 +49,7 @@ export function withBadRow({ text }: Sample): string {
   const lines = text.trimEnd().split('\n')
   return [...lines, isJson(text) ? '"no record"' : `${lines.at(-1)}${lines.at(-1)}`].join('\n')
 }
+
+/** The sample about other people, of a domain of their own: what one HR system has told is no news from another. */
+export const textAbout = ({ text }: Sample, domain: string): string =>
+  text.replaceAll('@', `@${domain.replace(/\W+/g, '-')}.`)
