@@ -9,6 +9,7 @@ import { mayImport, type PauseReason } from '../db/connectors.ts'
 import { ImportSession } from '../db/import-session.ts'
 import { closeImport, openPullImport, readImport, seenKeys } from '../db/imports.ts'
 import { AccountIds } from '../db/people.ts'
+import { expireRows } from '../db/queries/quarantined-rows.ts'
 import { dropUnneeded } from '../db/spool-needs.ts'
 import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
@@ -230,6 +231,8 @@ export const finishImport =
           .set({ state: 'open', redriven_import_id: null })
           .where('redriven_import_id', '=', importId)
           .execute()
+        // What of it was rejected again waits where it came from, and not twice.
+        if (row.source === 'redrive') await expireRows(tx, { connectorId: row.connector_id, importId })
       }
       await appendAudit(tx, {
         staffId: null,

@@ -162,8 +162,8 @@ export interface ScriptRun extends ScriptIds {
   recordsPerCall?: number
   retryMs?: number
   timeoutMs?: number
-  /** The run's GUID. */
-  guid?: string
+  /** The run's GUID; null as scripts of before December 2025, which number alone. */
+  guid?: string | null
   /** Lines of what a person at the console sees. */
   print?: (line: string) => void
 }
@@ -178,7 +178,7 @@ export async function runUploadScript(run: ScriptRun): Promise<void> {
   while (checkpoint.rowsWritten < rows.length) {
     const block = rows.slice(checkpoint.rowsWritten, checkpoint.rowsWritten + recordsPerCall)
     sequence += 1
-    const fileName = `tmp_${guid}${String(sequence).padStart(4, '0')}.txt`
+    const fileName = `tmp${guid === null ? '' : `_${guid}`}${String(sequence).padStart(4, '0')}.txt`
     const body = `${[header, ...block].join('\r\n')}\r\n`
     for (let attempt = 1; ; attempt += 1) {
       try {

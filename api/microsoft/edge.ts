@@ -42,6 +42,8 @@ const REFUSED_PER_MINUTE = 60
  */
 export function microsoftEdge(deps: ApiDeps, options: EdgeOptions = {}): RequestHandler {
   const refused = new Refusals(options.refusedPerMinute ?? REFUSED_PER_MINUTE)
+  /** SHA-256 of the uploads that were read before they were refused. */
+  const refusedBytes = new WeakMap<Request, string>()
   let underWay = 0
 
   return async (request, response, next) => {
@@ -88,6 +90,7 @@ export function microsoftEdge(deps: ApiDeps, options: EdgeOptions = {}): Request
     const receipt = await takeUpload(deps, connector, request, late, {
       maxBytes: options.maxBytes ?? deps.maxFileBytes,
       patience: { quietMs: options.quietMs ?? QUIET_MS, cutMs: options.cutMs ?? CUT_MS },
+      onRead: (sha256) => refusedBytes.set(request, sha256),
     })
     send(response, { status: 200, body: { ...receipt } })
   }
@@ -107,14 +110,14 @@ export function microsoftEdge(deps: ApiDeps, options: EdgeOptions = {}): Request
     })
   }
 
-  /** A script repeats the same bytes 15 times: of each connector and fault one line in the log. */
+  /** A script repeats the same bytes 15 times: of each connector, fault and upload one line in the log. */
   async function note(request: Request, failure: AppError): Promise<void> {
     try {
       const secretId = readToken(deps.vault, request.headers.authorization, Date.now())
       const connector = secretId === null ? undefined : await findUploadTarget(deps.db, secretId)
       const about = { connector: connector?.id ?? null, code: failure.code }
       const line = { ...about, status: failure.status, err: failure.status >= 500 ? failure : undefined }
-      if (refused.isNews(`${about.connector} ${failure.code} ${failure.field ?? ''}`))
+      if (refused.isNews(`${about.connector} ${failure.code} ${refusedBytes.get(request) ?? ''}`))
         deps.log.warn(line, 'upload refused')
       else deps.log.debug(line, 'upload refused again')
       if (connector) await noteUpload(deps.db, connector.id, failure.code)

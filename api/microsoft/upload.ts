@@ -23,6 +23,8 @@ const UNNAMED = { csv: 'upload.csv', json: 'upload.json' } as const
 export interface UploadOptions {
   maxBytes: number
   patience: Patience
+  /** Told the SHA-256 of the upload once it was read to its end. */
+  onRead(sha256: string): void
 }
 
 /** The connector that a request may upload to. Throws unauthenticated, upload_job_mismatch, connector_not_active. */
@@ -64,12 +66,13 @@ export async function takeUpload(
   connector: ConnectorRow,
   request: IncomingMessage,
   signal: AbortSignal,
-  { maxBytes, patience }: UploadOptions,
+  { maxBytes, patience, onRead }: UploadOptions,
 ): Promise<Receipt> {
   const kind = connectorKind(connector.kind).microsoftScript as 'csv' | 'json'
   const body = await openBody(request, signal)
   const scan = new BlockScan()
   const { sha256, bytes } = await deps.spool.put(watched(body.bytes, scan), maxBytes)
+  onRead(sha256)
   try {
     if (bytes === 0) throw new AppError('file_empty', 'the upload is empty', { fix: 'See whether the file has rows.' })
     const { isGzip, ...scanned } = scan.end()

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { finishImport, runImport } from '../../activities/imports.ts'
+import { openRedrive } from '../../db/imports.ts'
 import { verifyImports } from '../../db/verify.ts'
 import { eventually } from '../harness/world.ts'
 import { type Api, api, type Caller } from './api.ts'
@@ -146,6 +148,9 @@ test('a group is re-driven as an import of its own, another is given up, and eve
   expect(body.quarantine).toEqual({ open: 1, redriven: 3, expired: 1 })
   expect((await admin.get(quarantined('groups'))).body.items).toHaveLength(1)
   expect(await verifyImports(t.w.t.db)).toEqual({ checked: 2, untruth: null })
+  await expect(t.w.t.pool.query('update import set stored = stored + 1')).rejects.toMatchObject({
+    constraint: 'import_balance',
+  })
   await t.w.t.pool.query("delete from quarantined_row where state = 'expired'")
   expect((await verifyImports(t.w.t.db)).untruth).toBe(`import ${importId} quarantined 5 rows, 4 are kept`)
 })
@@ -214,4 +219,30 @@ test('values that the source writes wrongly are corrected by rules: previewed, k
   // The next file is read by the same rules.
   expect(await upload(['user: jan@example.com,2026-03-04,29.03.2026'])).toMatchObject({ stored: 1, quarantined: 0 })
   expect(await verifyImports(t.w.t.db)).toMatchObject({ untruth: expect.stringContaining(importId) })
+})
+
+test('of a re-drive that was broken off every row waits once, where it came from, and what was stored is not doubled', async () => {
+  const connectorId = await t.w.connector('hr', { ...settings })
+  const bytes = ['Email,Notice,LastDay', 'kai@example.com,2026-03-05,31.03.2026', 'lou@example.com,soon,2026-03-31']
+  const { body: uploaded } = await admin.post(`/connectors/${connectorId}/files?name=hr.csv`, {
+    bytes: bytes.join('\n'),
+  })
+  expect((await ended(uploaded.id)).body).toMatchObject({ quarantined: 2 })
+  const mended = { ...settings, valueRules: [{ rule: 'date', cell: 'LastDay', format: 'DD.MM.YYYY' }] }
+  await admin.patch(`/connectors/${connectorId}`, { revision: 1, json: { settings: mended } })
+
+  const { importId: brokenOff } = await t.w.t.db.transaction().execute((tx) => openRedrive(tx, { connectorId }))
+  await runImport(t.w.deps, brokenOff, { signal: new AbortController().signal, heartbeat: () => {} })
+  await finishImport(t.w.deps)({ importId: brokenOff, outcome: 'cancelled' })
+  const statesOf = async (id: string) => {
+    const { received, stored, quarantined: rejected, quarantine } = (await admin.get(`/imports/${id}`)).body
+    return [received, stored, rejected, quarantine]
+  }
+  expect(await statesOf(uploaded.id)).toEqual([2, 0, 2, { open: 2, redriven: 0, expired: 0 }])
+  expect(await statesOf(brokenOff)).toEqual([2, 1, 1, { open: 0, redriven: 0, expired: 1 }])
+
+  const { body: again } = await admin.post(`/connectors/${connectorId}/quarantined-rows/redrive`, { json: {} })
+  expect(again.rows).toBe(2)
+  expect((await ended(again.importId)).body).toMatchObject({ received: 2, stored: 0, duplicate: 1, quarantined: 1 })
+  expect(await statesOf(uploaded.id)).toEqual([2, 0, 2, { open: 0, redriven: 2, expired: 0 }])
 })

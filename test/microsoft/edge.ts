@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
 import type { EdgeOptions } from '../../api/microsoft/edge.ts'
 import {
   type BlockRequest,
@@ -46,7 +47,8 @@ export interface Edge extends AsyncDisposable {
   t: Api
   admin: Caller
   port: number
-  target(settings?: Record<string, unknown>): Promise<Target>
+  /** Of HR unless told. */
+  target(settings?: Record<string, unknown>, kind?: string): Promise<Target>
   token(ids: ScriptIds): Promise<string>
   send(block: BlockRequest): Promise<WireAnswer>
   imports(connectorId: string): Promise<ImportFound[]>
@@ -64,9 +66,16 @@ export interface ImportFound {
   quarantined: number
 }
 
-export async function edge(options: EdgeOptions & { workers?: boolean } = {}): Promise<Edge> {
-  const { workers = true, ...microsoft } = options
-  const t = await api({ workers, microsoft: { quietMs: 1_200, cutMs: 4_000, ...microsoft } })
+export interface EdgeUnderTest extends EdgeOptions {
+  workers?: boolean
+  log?: Logger
+  /** Of the API. */
+  ratePerMinute?: number
+}
+
+export async function edge({ workers = true, log, ratePerMinute, ...microsoft }: EdgeUnderTest = {}): Promise<Edge> {
+  const more = { ...(log ? { log } : {}), ...(ratePerMinute ? { ratePerMinute } : {}) }
+  const t = await api({ workers, ...more, microsoft: { quietMs: 1_200, cutMs: 4_000, ...microsoft } })
   const admin = await t.as('admin')
   const port = Number(new URL(t.url).port)
   const imports = (connectorId: string): Promise<ImportFound[]> =>
@@ -81,8 +90,8 @@ export async function edge(options: EdgeOptions & { workers?: boolean } = {}): P
     admin,
     port,
     imports,
-    async target(settings = SETTINGS) {
-      const connectorId = await t.w.connector('hr', settings)
+    async target(settings = SETTINGS, kind = 'hr') {
+      const connectorId = await t.w.connector(kind, settings)
       const { body } = await admin.post(`/connectors/${connectorId}/microsoft-upload/enable`)
       const made = await admin.post(`/connectors/${connectorId}/microsoft-upload/secrets`, {
         json: { expiresInDays: 30 },

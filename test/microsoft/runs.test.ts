@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runBadgingScript } from '../../sandbox/microsoft-badging-client.ts'
 import { blockRequest, exchange, runUploadScript } from '../../sandbox/microsoft-upload-client.ts'
 import { eventually } from '../harness/world.ts'
 import { type Edge, edge, HEADER, lines, named, row } from './edge.ts'
@@ -78,6 +79,57 @@ test('blocks that come in another order are joined in their own; a lost one is n
     [1, 1],
     [3, 3],
   ])
+})
+
+test('blocks of scripts that number them alone are told apart by what is in them', { timeout: TIMEOUT }, async () => {
+  const ids = await e.target()
+  const run = (...names: string[]) =>
+    runUploadScript({
+      ...ids,
+      port: e.port,
+      guid: null,
+      lines: [HEADER, ...names.map((name) => row(name))],
+      checkpoint: { rowsWritten: 0 },
+      recordsPerCall: 2,
+    })
+  // A last block as full as the others says nothing of the end: the next file begins in the middle of the wait.
+  await run('n1', 'n2')
+  await run('n3', 'n4', 'n5')
+  const balances = (found: Awaited<ReturnType<typeof e.imports>>) => found.map(({ state, stored }) => [state, stored])
+  expect(balances(await e.imported(ids.connectorId, 2))).toEqual([
+    ['completed', 2],
+    ['completed', 3],
+  ])
+  await run('n3', 'n4', 'n5')
+  expect(await e.imported(ids.connectorId, 2)).toHaveLength(2)
+})
+
+test('the badging script: its last chunk is a bare object; run again, also in other chunks, it adds nothing', {
+  timeout: TIMEOUT,
+}, async () => {
+  const ids = await e.target({}, 'physical-badging')
+  const records = Array.from({ length: 5 }, (_, index) => ({
+    UserId: `badge${index}@contoso.com`,
+    AssetId: 'CAGE',
+    AssetName: 'Café',
+    EventTime: `2026-03-01T22:14:0${index}`,
+    AccessStatus: 'Success',
+  }))
+  const printed: string[] = []
+  const run = { ...ids, port: e.port, records, print: (line: string) => printed.push(line), retryMs: 1 }
+  expect(await runBadgingScript({ ...run, recordsPerCall: 2, encoding: 'latin1' })).toBe(3)
+  expect(await runBadgingScript({ ...run, recordsPerCall: 2, encoding: 'latin1' })).toBe(3)
+  expect(printed.map((line) => JSON.parse(line)).map(({ rows, repeated }) => [rows, repeated])).toEqual([
+    ...[2, 2, 1].map((rows) => [rows, false]),
+    ...[2, 2, 1].map((rows) => [rows, true]),
+  ])
+  const first = await e.imported(ids.connectorId, 3)
+  expect(first.map(({ stored }) => stored).sort()).toEqual([1, 2, 2])
+  expect(await runBadgingScript({ ...run, recordsPerCall: 4, encoding: 'latin1' })).toBe(2)
+  const all = await e.imported(ids.connectorId, 4)
+  expect(all.slice(3)).toMatchObject([{ received: 4, stored: 0, duplicate: 4 }])
+  // Without a token nothing is sent, and nobody is told.
+  expect(await runBadgingScript({ ...run, appSecret: 'wrong' })).toBe(0)
 })
 
 test('what comes while staff have the connector paused waits for them', { timeout: TIMEOUT }, async () => {
@@ -210,6 +262,12 @@ test('an API that is killed while a block is arriving: the script repeats it, on
   try {
     await script
     expect(await e.imported(ids.connectorId, 1)).toMatchObject([{ state: 'completed', received: 2_000, stored: 2_000 }])
+    // What was answered is kept, also if nothing else happens any more.
+    const own = { token: await e.token(ids), jobId: ids.jobId, fileName: 'answered.csv' }
+    const answer = await exchange(second.port, blockRequest({ ...own, body: lines(HEADER, row('answered')) }), 20_000)
+    second.child.kill('SIGKILL')
+    expect(answer.status).toBe(200)
+    expect((await e.imported(ids.connectorId, 2))[1]).toMatchObject({ state: 'completed', received: 1, stored: 1 })
   } finally {
     second.child.kill('SIGKILL')
     between.server.closeAllConnections()

@@ -109,6 +109,15 @@ describe('every way in which it is sent', () => {
         ),
     ],
     [
+      'JOBID all in capitals, behind other keys',
+      () =>
+        raw(
+          `/api/signals?api-version=1.0&JOBID=${target.jobId}`,
+          [bearer(), FORM],
+          part('Content-Disposition: form-data; name=file; filename=a.csv', fresh()),
+        ),
+    ],
+    [
       'the part of the Power Automate flow',
       () =>
         raw(
@@ -316,6 +325,10 @@ describe('what is wrong', () => {
     const large = Buffer.alloc(20_000_000, 'x')
     const unsigned = await send({ token: 'wrong', body: large })
     expect(unsigned.status).toBe(401)
+    for (const type of ['multipart/form-data', 'multipart/form-data; boundary=other']) {
+      const noForm = await raw(`/api/signals?jobid=${target.jobId}`, [bearer(), `Content-Type: ${type}`], large)
+      expect([noForm.status, say(noForm).error]).toEqual([400, 'invalid_request'])
+    }
     await using small = await edge({ workers: false, maxBytes: 1_000_000 })
     const ids = await small.target()
     const answer = await small.send({
@@ -351,12 +364,8 @@ test('badge events come as JSON: an array, a single object, Latin-1; once', { ti
     EventTime: '2026-03-01T22:14:09',
     AccessStatus: 'Failed',
   })
-  const send = (body: Buffer | string) =>
-    raw(
-      `/api/signals/physicalbadging?jobid=${connectorId}`,
-      ['Accept: application/json', `Authorization: Bearer ${own}`, 'Content-Type: application/json'],
-      body,
-    )
+  const send = (body: Buffer | string, path = `/api/signals/physicalbadging?jobid=${connectorId}`) =>
+    raw(path, ['Accept: application/json', `Authorization: Bearer ${own}`, 'Content-Type: application/json'], body)
   const many = JSON.stringify([event('a@contoso.com', 'Cage'), event('b@contoso.com', 'Cage')], null, 4)
   expect(say(await send(many))).toMatchObject({
     block: null,
@@ -364,7 +373,7 @@ test('badge events come as JSON: an array, a single object, Latin-1; once', { ti
     unusable: 0,
     message: 'The file is stored with 2 rows and will be imported.',
   })
-  expect(say(await send(many)).repeated).toBe(true)
+  expect(say(await send(many, `//api/signals/physicalbadging?JobID=${connectorId}`)).repeated).toBe(true)
   expect(say(await send(JSON.stringify(event('c@contoso.com', 'Cage')))).rows).toBe(1)
   expect(say(await send(Buffer.from(JSON.stringify(event('d@contoso.com', 'Café')), 'latin1'))).rows).toBe(1)
   const wrong = await e.send({ token: own, jobId: connectorId, fileName: named(1), body: lines(HEADER, row('a')) })
