@@ -16,6 +16,7 @@ import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import type { ImportBalance } from '../domain/processes.ts'
 import { MeetingBook } from '../policies/seen.ts'
+import { TreatmentBook } from '../policies/treated.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
 import { takeArrivals } from './importing/arrivals.ts'
@@ -126,6 +127,7 @@ export async function runImport(
     connectorId,
     movesConnector: pulls,
     meetings: new MeetingBook(),
+    treatments: new TreatmentBook(),
   }
   await using session = await ImportSession.open(deps.databaseUrl)
   let merging: Promise<void> = Promise.resolve()

@@ -89,6 +89,8 @@ export class ActivityRows {
   readonly origins: Origin[] = []
   readonly actorKinds: string[] = []
   readonly special: SpecialRow[] = []
+  /** Department → whose records were touched in it; of null, those of whom the source names none. Keyed hashes. */
+  readonly subjects = new Map<string | null, Set<string>>()
 
   readonly #sourceHash: ShortHash
   readonly #objectHash: ShortHash
@@ -145,6 +147,7 @@ export class ActivityRows {
       this.#wideRows += 1
       this.#writeFurther(staged)
     }
+    if (subject !== undefined && subject.id !== null) this.#meet(subject.id, subject.department)
     if (supersedes !== undefined || version !== undefined) {
       this.special.push({
         identityId,
@@ -153,6 +156,12 @@ export class ActivityRows {
         versionOf: version === undefined ? null : uuidText(this.#sourceHash.of(version.of)),
       })
     }
+  }
+
+  #meet(subject: string, department: string | null): void {
+    const met = this.subjects.get(department)
+    if (met) met.add(subject)
+    else this.subjects.set(department, new Set([subject]))
   }
 
   #writeDetails({ activity, containerId, origin, subject }: StagedActivity): void {

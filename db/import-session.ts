@@ -7,7 +7,10 @@ import { STATEMENT_TIMEOUT_MS } from './connection.ts'
 import type { DB } from './generated/types.ts'
 import { connectionError } from './trouble.ts'
 
-/** The temporary table in which a merge notes the person-days that it touched. */
+/**
+ * The temporary table in which a merge notes the person-days that it touched; `may_lose` are days of earlier chunks of
+ * which something may count no longer though none of their records was corrected.
+ */
 export const TOUCHED = 'pg_temp.touched_day'
 
 /** A connection of an import's own, on which its chunks are merged one after the other. */
@@ -35,7 +38,9 @@ export class ImportSession implements AsyncDisposable {
     await client.connect().catch((error: Error) => {
       throw connectionError(error)
     })
-    await client.query('create temp table touched_day (identity_id bigint not null, day date not null)')
+    await client.query(
+      'create temp table touched_day (identity_id bigint not null, day date not null, may_lose boolean not null default false)',
+    )
     return new ImportSession(client)
   }
 

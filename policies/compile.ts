@@ -64,8 +64,9 @@ function compile(predicate: Predicate, policyZone: string): RawBuilder<boolean> 
     case 'after_last_day':
       return AFTER_LAST_DAY
     case 'other_department':
-      return sql`(a.subject_department_key is not null and ${ownProfile(sql`p.department_key <> a.subject_department_key`)}
-        and not ${ownProfile(sql`p.department_key = a.subject_department_key`)})`
+      return OTHER_DEPARTMENT
+    case 'never_in_department':
+      return NEVER_IN_DEPARTMENT
     case 'relation':
       return sql`(a.subject_last_name_key is not null and (${sql.join(
         predicate.in.map((relation) => RELATIONS[relation]),
@@ -111,6 +112,24 @@ const RELATIONS: Record<Relation, RawBuilder<boolean>> = {
     where ${SAME_NAME} and theirs.person_id <> own.person_id
       and (${SAME_ADDRESS} or p.address_key is null or a.subject_address_key is null))`,
 }
+
+const OTHER_DEPARTMENT = sql<boolean>`(a.subject_department_key is not null
+  and ${ownProfile(sql`p.department_key <> a.subject_department_key`)}
+  and not ${ownProfile(sql`p.department_key = a.subject_department_key`)})`
+
+/**
+ * The commonest answer first: the record names the person's own department. The offsets keep each look-up one by the
+ * key: otherwise all patients might be read into memory for every chunk.
+ */
+const NEVER_IN_DEPARTMENT = sql<boolean>`(a.subject_last_name_key is not null
+  and ${ownProfile(sql`p.department_key is not null and p.department_key is distinct from a.subject_department_key`)}
+  and case when a.subject_key is null then ${OTHER_DEPARTMENT} else (
+    (a.subject_department_key is not null or exists (
+      select from subject_department met
+      where met.subject_key = a.subject_key and met.department_key is not null offset 0))
+    and not ${ownProfile(sql`exists (
+      select from subject_department met
+      where met.subject_key = a.subject_key and met.department_key = p.department_key offset 0)`)}) end)`
 
 /** The UTC day of the last working day is still a day of work. */
 const AFTER_LAST_DAY: RawBuilder<boolean> = sql`exists (

@@ -2,6 +2,13 @@ import type { ActivityRows } from '../db/activity-rows.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ActiveIndicator, recomputeRollups } from './compile.ts'
 import { type MeetingBook, noteMeetings, recomputeSeen } from './seen.ts'
+import { dropLost, noteTreatments, type TreatmentBook } from './treated.ts'
+
+/** What one import remembers from chunk to chunk. */
+export interface Books {
+  meetings: MeetingBook
+  treatments: TreatmentBook
+}
 
 export interface Counted {
   rows: ActivityRows
@@ -11,15 +18,18 @@ export interface Counted {
   onlyAdded: boolean
 }
 
-/** Brings first meetings and rollups of the touched person-days up to what is stored now. */
+/** Brings first meetings, departments of patients and rollups of the touched person-days up to what is stored now. */
 export async function countTouched(
   tx: Connection,
-  book: MeetingBook,
+  { meetings, treatments }: Books,
   indicators: readonly ActiveIndicator[],
   touched: string,
   { rows, stored, onlyAdded }: Counted,
 ): Promise<void> {
-  if (onlyAdded) await noteMeetings(tx, book, rows, stored, touched)
+  // First: it may touch further days.
+  const mayLose = await noteTreatments(tx, treatments, touched, { rows, onlyAdded })
+  if (onlyAdded) await noteMeetings(tx, meetings, rows, stored, touched)
   else await recomputeSeen(tx, touched)
+  if (onlyAdded && mayLose) await dropLost(tx, indicators, touched)
   await recomputeRollups(tx, indicators, touched, { onlyAdded })
 }

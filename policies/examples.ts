@@ -91,6 +91,14 @@ export async function insertActivities(tx: Connection, identityId: number, examp
   const connectorId = await exampleConnector(tx, example.connectorKind)
   const subject = example.relation === undefined ? null : await insertSubject(tx, identityId, example)
   const finding = example.severity !== undefined
+  // The patients of one line are its own, unless another line says the same of them.
+  const patients = JSON.stringify([
+    example.container,
+    example.otherDepartment,
+    example.departmentUntold,
+    example.alsoTreatedIn,
+  ])
+  const subjectKey = sql`hashtextextended(${patients}, case when ${example.sameObject} then 0 else n end)`
   await sql`
     insert into activity (identity_id, at, source_key, connector_id, import_id, verb, native_event, outcome, actor_kind,
       container_id, object_key, size_bytes, item_count, origin_network, origin_country, audience_after, destination_is_external, flags,
@@ -103,10 +111,20 @@ export async function insertActivities(tx: Connection, identityId: number, examp
       ${example.sizeBytes ?? null}::bigint, ${example.itemCount ?? null}::int, ${example.network}::cidr, ${example.country ?? null}, ${example.audienceAfter ?? null},
       ${example.destinationIsExternal ?? null}::boolean, ${example.flags ?? null}::text[],
       ${example.amount ?? null}::float8, ${example.severity ?? null}::text, ${finding ? example.category : null}::text,
-      ${finding ? example.findingState : null}::text, ${subject === null ? null : 1}::bigint + n - 1, ${subject?.name ?? null}::bigint,
+      ${finding ? example.findingState : null}::text, ${subject === null ? null : subjectKey}, ${subject?.name ?? null}::bigint,
       ${subject?.lastName ?? null}::bigint, ${subject?.address ?? null}::bigint, ${subject?.street ?? null}::bigint,
       ${subject?.department ?? null}::bigint
     from generate_series(1, ${example.times}::int) n`.execute(tx)
+  if (subject === null) return
+  const told = [
+    subject.department,
+    ...(example.alsoTreatedIn ?? []).map((where) => (where === 'own' ? OWN : STRANGERS)),
+  ]
+  await sql`
+    insert into subject_department (subject_key, department_key)
+    select distinct ${subjectKey}, department_key
+    from generate_series(1, ${example.times}::int) n, unnest(${told}::bigint[]) department_key
+    on conflict do nothing`.execute(tx)
 }
 
 /** A connector of the kind that the example names, or an id of no connector. */
@@ -157,14 +175,18 @@ const [OWN, COLLEAGUES, STRANGERS] = [1, 2, 3]
  * A profile of the person and the keys of a record whose owner stands in the asked relation to them: whatever the two
  * share has the same number.
  */
-async function insertSubject(tx: Connection, identityId: number, { relation, otherDepartment }: ExampleActivity) {
+async function insertSubject(
+  tx: Connection,
+  identityId: number,
+  { relation, otherDepartment, departmentUntold }: ExampleActivity,
+) {
   const profile = { name_key: OWN, last_name_key: OWN, address_key: OWN, street_key: OWN, department_key: OWN }
   await tx
     .insertInto('profile_key')
     .values({ identity_id: identityId, ...profile })
     .onConflict((conflict) => conflict.doNothing())
     .execute()
-  const department = otherDepartment ? STRANGERS : OWN
+  const department = departmentUntold ? null : otherDepartment ? STRANGERS : OWN
   if (relation === 'colleague') {
     const colleague = await insertSomebody(tx)
     const theirs = {

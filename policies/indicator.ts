@@ -33,6 +33,11 @@ export type Predicate =
   | { field: 'relation'; in: Relation[] }
   /** The touched record belongs to a department of which the person is not. */
   | { field: 'other_department'; is: true }
+  /**
+   * The touched record belongs to somebody whom, as far as any record tells, no department of the person ever treated.
+   * Nobody of whom no department is known. Where the source does not number its patients each record tells of itself.
+   */
+  | { field: 'never_in_department'; is: true }
   /** After the person's last working day. */
   | { field: 'after_last_day'; is: true }
   | { field: 'amount'; atLeast: number }
@@ -78,6 +83,7 @@ const condition = z.discriminatedUnion('field', [
   texts('connector_kind'),
   words('relation', RELATIONS),
   z.strictObject({ field: z.literal('other_department'), is: z.literal(true) }),
+  z.strictObject({ field: z.literal('never_in_department'), is: z.literal(true) }),
   z.strictObject({ field: z.literal('after_last_day'), is: z.literal(true) }),
   z.strictObject({ field: z.literal('amount'), atLeast: z.number() }),
   z.strictObject({ field: z.literal('destination_is_external'), is: z.boolean() }),
@@ -109,13 +115,21 @@ const conditionsIn = (where: Predicate): number =>
       ? conditionsIn(where.not)
       : 1
 
+type Condition = Extract<Predicate, { field: unknown }>
+
+const asks = (where: Predicate, about: (condition: Condition) => boolean): boolean =>
+  'all' in where || 'any' in where
+    ? ('all' in where ? where.all : where.any).some((part) => asks(part, about))
+    : 'not' in where
+      ? asks(where.not, about)
+      : about(where)
+
 /** Whether a predicate asks for the policy's time zone: then its rollups differ from zone to zone. */
 export const usesPolicyZone = (where: Predicate): boolean =>
-  'all' in where || 'any' in where
-    ? ('all' in where ? where.all : where.any).some(usesPolicyZone)
-    : 'not' in where
-      ? usesPolicyZone(where.not)
-      : 'zone' in where && where.zone === POLICY_ZONE
+  asks(where, (condition) => 'zone' in condition && condition.zone === POLICY_ZONE)
+
+/** Whether a predicate asks where somebody was treated: then a record decides about records of other people. */
+export const usesTreatment = (where: Predicate): boolean => asks(where, ({ field }) => field === 'never_in_department')
 
 const tiered = z.strictObject({
   low: z.number().positive(),
@@ -161,6 +175,10 @@ export const exampleActivity = z.strictObject({
   /** Whose record was touched; `nobody` = a stranger's. */
   relation: z.enum([...RELATIONS, 'nobody']).optional(),
   otherDepartment: z.boolean().default(false),
+  /** The record names no department. */
+  departmentUntold: z.boolean().optional(),
+  /** Departments that other records of the same patients name: the person's own, another. */
+  alsoTreatedIn: z.array(z.enum(['own', 'other'])).optional(),
   /** Done after the person's last working day. */
   afterLastDay: z.boolean().default(false),
 })

@@ -7,17 +7,15 @@ import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
 import { noticeTouched } from '../../db/notices.ts'
 import { lockDecisions } from '../../db/subject-keys.ts'
 import type { Vault } from '../../db/vault.ts'
-import { countTouched } from '../../policies/counting.ts'
+import { type Books, countTouched } from '../../policies/counting.ts'
 import { activeIndicators } from '../../policies/load.ts'
-import type { MeetingBook } from '../../policies/seen.ts'
 import type { PreparedChunk } from './prepare.ts'
 
-export interface MergeContext {
+export interface MergeContext extends Books {
   vault: Vault
   importId: string
   connectorId: string
   movesConnector: boolean
-  meetings: MeetingBook
 }
 
 /**
@@ -44,7 +42,7 @@ export async function mergeChunk(
       // As they are now: a policy made while the import runs counts from its next chunk on.
       const indicators = await activeIndicators(tx)
       const counted = { rows, stored, onlyAdded: onlyAdded && chunk.facts.length === 0 }
-      await countTouched(tx, context.meetings, indicators, TOUCHED, counted)
+      await countTouched(tx, context, indicators, TOUCHED, counted)
     }
     await commitChunk(tx, vault, {
       importId,

@@ -710,6 +710,11 @@ export interface StaffMember {
   roles: string[];
 }
 
+export interface SubjectDepartment {
+  department_key: number | null;
+  subject_key: number;
+}
+
 export interface UploadBlock {
   arrived_at: Generated<Timestamp>;
   bytes: number;
@@ -797,6 +802,7 @@ export interface DB {
   sealed_value: SealedValue;
   seen_key: SeenKey;
   staff_member: StaffMember;
+  subject_department: SubjectDepartment;
   upload_block: UploadBlock;
   upload_run: UploadRun;
   waiting_evaluation: WaitingEvaluation;

@@ -7,6 +7,7 @@ import type { Vault } from '../../db/vault.ts'
 import type { ActiveIndicator } from '../../policies/compile.ts'
 import { countTouched } from '../../policies/counting.ts'
 import { MeetingBook } from '../../policies/seen.ts'
+import { TreatmentBook } from '../../policies/treated.ts'
 
 export interface Storing {
   vault: Vault
@@ -14,6 +15,7 @@ export interface Storing {
   indicators: (tx: Connection) => Promise<readonly ActiveIndicator[]>
   /** Of one import; each call is an import of its own where there is none. */
   book?: MeetingBook
+  treatments?: TreatmentBook
   /** Called between storing and counting. */
   stored?: () => Promise<void>
 }
@@ -21,7 +23,14 @@ export interface Storing {
 /** Stores activities in one chunk, as an import does; returns how many records were stored. */
 export async function storeActivities(
   session: ImportSession,
-  { vault, connectorId, indicators, book = new MeetingBook(), stored = async () => {} }: Storing,
+  {
+    vault,
+    connectorId,
+    indicators,
+    book = new MeetingBook(),
+    treatments = new TreatmentBook(),
+    stored = async () => {},
+  }: Storing,
   activities: readonly StagedActivity[],
 ): Promise<number> {
   const rows = new ActivityRows(vault, { connectorId, importId: uuid(), textsId: null })
@@ -29,7 +38,7 @@ export async function storeActivities(
   return session.transaction(async (tx) => {
     const merged = await mergeActivities(session, tx, rows)
     await stored()
-    await countTouched(tx, book, await indicators(tx), TOUCHED, { rows, ...merged })
+    await countTouched(tx, { meetings: book, treatments }, await indicators(tx), TOUCHED, { rows, ...merged })
     return merged.records
   })
 }
