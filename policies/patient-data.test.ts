@@ -95,6 +95,18 @@ test.each<[string, Lived[]]>([
     'a laboratory that works for every department',
     onDays(workingDays, (_, n) => ({ otherDepartment: true, times: 80 + ((n * 11) % 30) })),
   ],
+  [
+    'a float nurse who covers another ward for a week',
+    onDays([7, 6, 5, 2, 1], () => ({ otherDepartment: true, times: 24 })),
+  ],
+  [
+    'a nurse who reads up on patients before they are transferred, and after',
+    onDays(workingDays, () => ({ otherDepartment: true, alsoTreatedIn: ['own'], times: 30 })),
+  ],
+  [
+    'a nurse who is asked about patients of other wards now and then',
+    onDays([30, 22, 15, 9, 4, 1], (_, n) => ({ otherDepartment: true, times: 2 + (n % 5) })),
+  ],
   ['a registration desk', onDays(workingDays, (_, n) => ({ times: 240 + ((n * 13) % 60) }))],
   [
     'occupational health, whose patients are colleagues',
@@ -128,8 +140,22 @@ test('somebody who looks up neighbours, colleagues and the family of an evening 
       'patient-family-name',
       'patient-household',
       'patient-neighbour',
+      'patient-never-treated',
     ]),
   )
+})
+
+test('dozens of patients whom the department never treated are a reason by themselves, but no alert by themselves', async () => {
+  const browsing: Lived = { ...chart, hour: 15, otherDepartment: true, times: 52 }
+  expect(await misuse([browsing])).toMatchObject({ raised: false, found: ['patient-never-treated'] })
+  const evening: Lived[] = [
+    { ...browsing, hour: 20, relation: 'neighbour', times: 4 },
+    { ...browsing, hour: 20, relation: 'colleague', times: 2 },
+  ]
+  // Of patients whom the own department treats too the same relations are not enough.
+  const known = evening.map((each): Lived => ({ ...each, alsoTreatedIn: ['own'] }))
+  expect(await misuse([browsing, ...evening])).toMatchObject({ raised: true })
+  expect(await misuse(known)).toMatchObject({ raised: false })
 })
 
 test('one odd look alone is shown to nobody', async () => {

@@ -1,9 +1,26 @@
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { evaluatePolicy } from '../activities/evaluation.ts'
 import { type Importing, importing } from './harness/importing.ts'
 import { namedRollups } from './harness/rollups.ts'
 import { insertConnector, insertPolicy } from './harness/rows.ts'
+
+const EHR_SETTINGS = {
+  columns: {
+    creationTime: 'Time',
+    eventName: 'Event',
+    patientId: 'MRN',
+    patientFirstName: 'First',
+    patientLastName: 'Last',
+    patientAddressLine1: 'Street',
+    patientCity: 'City',
+    patientZipCode: 'Zip',
+    patientDepartment: 'Dept',
+    restrictedReason: 'Reason',
+    person: 'Who',
+  },
+}
 
 let t: Importing
 let hr: string
@@ -34,21 +51,7 @@ beforeEach(async () => {
       },
     ],
   })
-  ehr = await insertConnector(t.t, 'healthcare', {
-    columns: {
-      creationTime: 'Time',
-      eventName: 'Event',
-      patientId: 'MRN',
-      patientFirstName: 'First',
-      patientLastName: 'Last',
-      patientAddressLine1: 'Street',
-      patientCity: 'City',
-      patientZipCode: 'Zip',
-      patientDepartment: 'Dept',
-      restrictedReason: 'Reason',
-      person: 'Who',
-    },
-  })
+  ehr = await insertConnector(t.t, 'healthcare', EHR_SETTINGS)
   await insertPolicy(t.t, 'patient-data-misuse', 'Patients')
 }, 60_000)
 afterEach(() => t[Symbol.asyncDispose]())
@@ -142,14 +145,22 @@ describe('whose record it was', () => {
     ],
     ['somebody of a colleague’s name elsewhere', { first: 'Bob', last: 'Kowalski', street: '1 Hill Ct' }, {}],
     ['the own department', { dept: 'ward 3' }, {}],
-    ['another department', { dept: 'Oncology' }, { 'patient-other-department': DAY }],
+    ['another department', { dept: 'Oncology' }, { 'patient-never-treated': DAY }],
+    [
+      'somebody without a number in another department',
+      { mrn: '', dept: 'Oncology' },
+      { 'patient-never-treated': DAY },
+    ],
+    ['nobody knows which department', { dept: '' }, {}],
   ])('%s, whichever arrives first', async (_, patient, expected) => {
     const profiles = [profile(NURSE, nurse), profile('bob@hosp.example', bob)]
     await tell(...profiles)
     await touch(access(NURSE, patient))
     expect(await found()).toEqual(expected)
     // The same the other way round, in days of their own.
-    await sql`truncate fact, profile_key, activity, indicator_day, identity_seen cascade`.execute(t.t.db)
+    await sql`truncate fact, profile_key, activity, indicator_day, identity_seen, subject_department cascade`.execute(
+      t.t.db,
+    )
     await touch(access(NURSE, patient))
     await tell(...profiles)
     expect(await found()).toEqual(expected)
@@ -229,7 +240,48 @@ test('profiles and records that arrive at the same moment find one another', { t
   ])
 })
 
-/** Everything that two people, three patients and their facts can be told by, a message each. */
+test('an alert follows what tells later, in any import, where the patients were treated', async () => {
+  const policyId = (await t.t.db.selectFrom('policy').select('id').executeTakeFirstOrThrow()).id
+  const evaluate = (minute: number) =>
+    evaluatePolicy(t.deps)({ policyId, asOf: `2026-03-11T08:0${minute}:00Z`, everybody: false })
+  const other = await insertConnector(t.t, 'healthcare', EHR_SETTINGS)
+  const alerts = () => t.t.db.selectFrom('alert').select(['version', 'score']).execute()
+  await tell(profile(NURSE, nurse))
+  const neighbours = [1, 2, 3].map((n) => ({ first: 'Tom', last: `Quill ${n}`, street: `${n} Elm St`, mrn: `n${n}` }))
+  const strangers = Array.from({ length: 60 }, (_, n) => ({ last: `Stranger ${n}`, mrn: `s${n}` }))
+  const family = { first: 'Tom', last: 'Quill', street: '12 Elm St', mrn: 'h' }
+  await touch(...[...neighbours, ...strangers, family].map((patient) => access(NURSE, patient)))
+  await evaluate(0)
+  // Nothing tells where any of them was treated.
+  expect(await found()).not.toHaveProperty('patient-never-treated')
+  expect(await alerts()).toEqual([])
+  const treated = (dept: string) =>
+    t.send(
+      other,
+      fresh([
+        EHR_HEADER,
+        ...strangers.map((each) => access('else@hosp.example', { ...each, dept, day: '2026-01-05' })),
+      ]),
+    )
+  await treated('Oncology')
+  expect(await found()).toMatchObject({ 'patient-never-treated': DAY })
+  expect(await evaluate(1)).toMatchObject({ alertsCreated: [expect.anything()] })
+  const [raised] = await alerts()
+  await treated('Ward 3')
+  expect(await found()).not.toHaveProperty('patient-never-treated')
+  expect(await evaluate(2)).toMatchObject({ alertsCreated: [], alertsUpdated: [expect.anything()] })
+  const [lowered] = await alerts()
+  expect(lowered?.version).toBe(2)
+  expect(lowered?.score).toBeLessThan(raised?.score ?? 0)
+  // The other way round, of somebody else: the treatment was told first.
+  await touch(...strangers.map((patient) => access('carl@hosp.example', patient)))
+  await tell(profile('carl@hosp.example', { first: 'Carl', last: 'Iyer', street: '1 Hill Ct', dept: 'Ward 9' }))
+  expect(await found()).toMatchObject({ 'patient-never-treated': DAY })
+  await tell(profile('carl@hosp.example', { first: 'Carl', last: 'Iyer', street: '1 Hill Ct', dept: 'Oncology' }))
+  expect(await found()).not.toHaveProperty('patient-never-treated')
+})
+
+/** Everything that two people, five patients and their facts can be told by, a message each. */
 const MESSAGES = [
   { hr: profile(NURSE, { ...nurse, login: 'rmueller' }) },
   { hr: profile('bob@hosp.example', { first: 'Bob', last: 'Kowalski', street: '14 Elm St', dept: 'Oncology' }) },
@@ -246,6 +298,12 @@ const MESSAGES = [
       day: '2026-03-09',
     }),
   },
+  // Somebody whom both departments treat, told last of the nurse's by somebody of neither; and one whom only one treats.
+  { ehr: access(NURSE, { last: 'Mover', dept: 'Oncology', mrn: '4' }) },
+  { ehr: access('bob@hosp.example', { last: 'Mover', mrn: '4' }) },
+  { ehr: access('else@hosp.example', { last: 'Mover', dept: 'Ward 3', mrn: '4', day: '2026-02-01' }) },
+  { ehr: access(NURSE, { last: 'Stayer', mrn: '5', day: '2026-03-12' }) },
+  { ehr: access('else@hosp.example', { last: 'Stayer', dept: 'Oncology', mrn: '5', day: '2026-02-01' }) },
 ]
 
 test('any order, cutting and repetition of profiles, leavers and records ends in the same findings', {
@@ -258,7 +316,7 @@ test('any order, cutting and repetition of profiles, leavers and records ends in
         from ${namedRollups()} r group by 1, 2 order by 1, 2`.execute(t.t.db)
     ).rows
   const arrive = async (order: readonly number[], size: number) => {
-    await sql`truncate fact, profile_key, activity, indicator_day, identity_seen, identity, person cascade`.execute(
+    await sql`truncate fact, profile_key, activity, indicator_day, identity_seen, subject_department, identity, person cascade`.execute(
       t.t.db,
     )
     for (let from = 0; from < order.length; from += size) {
@@ -278,6 +336,7 @@ test('any order, cutting and repetition of profiles, leavers and records ends in
     expect.arrayContaining([
       expect.objectContaining({ indicator: 'patient-household', day: '2026-03-10' }),
       expect.objectContaining({ indicator: 'patient-after-termination', day: '2026-03-10' }),
+      expect.objectContaining({ indicator: 'patient-never-treated', day: '2026-03-12', count: 1 }),
     ]),
   )
   const indexes = MESSAGES.map((_, n) => n)
