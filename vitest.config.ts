@@ -9,6 +9,9 @@ export default defineConfig({
     pool: 'forks',
     // Two cores: much of a test is waiting for servers.
     maxWorkers: 3,
+    // Loading the platform anew for each file would be a quarter of the whole. Files leave nothing behind in a process:
+    // settings go back, and what is held is measured by itself (`harness/held.ts`).
+    isolate: false,
     sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -78,7 +78,8 @@ test('starts once per directory, recovers from kill -9, and leaves no process be
   timeout: 120_000,
 }, async () => {
   const dataDir = dataDirectory()
-  const first = up(dataDir)
+  // The others of this file take the bundle of the run.
+  const first = up(dataDir, { more: { OPENIRM_WORKFLOW_BUNDLE: '' } })
   expect(await first.isUp()).toBe(true)
   const token = /oirm_\S+/.exec(first.output())?.[0] ?? ''
   expect(await statusOf(apiOf(first.output()), token)).toBe(200)

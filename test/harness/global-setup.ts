@@ -1,10 +1,11 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startPostgres } from '../../cli/embedded/postgres.ts'
 import { findTemporalCli, findTemporalTestServer } from '../../cli/embedded/temporal-cli.ts'
 import { startTemporal } from '../../cli/embedded/temporal-server.ts'
+import { bundleWorkflows } from '../../worker/worker.ts'
 import { prepareTemplate } from './database.ts'
 import { collectStatusesIn, unseenStatuses } from './statuses.ts'
 import { isWhole } from './whole-run.ts'
@@ -14,13 +15,15 @@ const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_wri
 
 /**
  * One real PostgreSQL and one real Temporal server for the run; test files clone databases from a migrated template. The
- * time-skipping server is only fetched here: whoever needs it starts one of its own, since time is the server's. A run of everything fails when
- * an operation was never seen to answer with a status that the contract declares.
+ * workflows are bundled once, for all workers here and in processes that tests start. The time-skipping server is only
+ * fetched here: whoever needs it starts one of its own, since time is the server's. A run of everything fails when an
+ * operation was never seen to answer with a status that the contract declares.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-test-'))
   chmodSync(dataDir, 0o755)
   const log = { info: (message: string) => process.stderr.write(`${message}\n`) }
+  const bundling = bundleWorkflows()
   const postgres = await startPostgres({ dataDir, log, settings: UNSAFE_AND_FAST })
   const { path: cliPath } = await findTemporalCli({ log })
   const temporal = await startTemporal({ cliPath, dataDir, log, keep: false })
@@ -28,6 +31,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   process.env['OPENIRM_TEST_DATABASE_URL'] = postgres.url
   process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] = temporal.address
   await prepareTemplate(postgres.url)
+  const bundle = path.join(dataDir, 'workflows.js')
+  writeFileSync(bundle, (await bundling).code)
+  process.env['OPENIRM_WORKFLOW_BUNDLE'] = bundle
   const statuses = path.join(dataDir, 'statuses')
   collectStatusesIn(statuses)
   return async () => {

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import type { Duration } from '@temporalio/common'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
-import { DefaultLogger, NativeConnection, Runtime, type WorkflowBundleWithSourceMap } from '@temporalio/worker'
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker'
 import { type Logger, pino } from 'pino'
 import { v7 as uuid } from 'uuid'
 import type { Deps } from '../../activities/deps.ts'
@@ -17,7 +17,7 @@ import { insertSealed } from '../../db/vault.ts'
 import { formOf, partSecrets } from '../../domain/form.ts'
 import { SEARCH_ATTRIBUTES } from '../../domain/processes.ts'
 import { exporterKind } from '../../exporters/kinds.ts'
-import { bundleWorkflows, type Queue, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
+import { type Queue, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { keepHistories, ringOfWorld } from './histories.ts'
 import { insertConnector, insertPolicy } from './rows.ts'
@@ -140,7 +140,8 @@ async function over(t: TestDatabase, server: Server, { queues, log }: WorldOptio
     connection: native,
     namespace,
     ring: t.ring,
-    bundle: await bundle(),
+    // Of the run, where there is one: benches make their own.
+    ...(process.env['OPENIRM_WORKFLOW_BUNDLE'] ? { bundle: { codePath: process.env['OPENIRM_WORKFLOW_BUNDLE'] } } : {}),
     ...(queues ? { queues } : {}),
   })
   return {
@@ -194,9 +195,6 @@ async function over(t: TestDatabase, server: Server, { queues, log }: WorldOptio
 }
 
 Runtime.install({ logger: new DefaultLogger('WARN', () => {}) })
-
-let bundled: Promise<WorkflowBundleWithSourceMap> | undefined
-const bundle = () => (bundled ??= bundleWorkflows())
 
 /** Repeats until it does not throw, or answers something true where `until` asks for it. */
 export async function eventually<T>(
