@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { isIPv4 } from 'node:net'
 import { type CountryResponse, open, type Reader, type Response } from 'maxmind'
+import { address4Of } from '../db/address.ts'
 import { ownText } from '../domain/own-text.ts'
 
 export interface Origin {
@@ -25,29 +26,36 @@ export async function openOriginLookup(
   file = process.env['OPENIRM_GEOIP_DB'] ?? defaultDatabase(),
 ): Promise<OriginLookup> {
   const reader: Reader<Response> = await open(file)
-  let recent = new Map<string, Origin>()
-  let before = new Map<string, Origin>()
-  const remember = (ip: string, origin: Origin): Origin => {
+  let recent = new Map<string | number, Origin>()
+  let before = new Map<string | number, Origin>()
+  const remember = (address: string | number, origin: Origin): Origin => {
     if (recent.size >= CACHE_ENTRIES) {
       before = recent
       recent = new Map()
     }
-    recent.set(ip, origin)
+    recent.set(typeof address === 'string' ? ownText(address) : address, origin)
     return origin
   }
   return (ip) => {
     if (ip === undefined) return NOWHERE
-    const known = recent.get(ip)
+    const address = addressOf(ip)
+    const known = recent.get(address)
     if (known) return known
-    const earlier = before.get(ip)
-    if (earlier) return remember(ownText(ip), earlier)
+    const earlier = before.get(address)
+    if (earlier) return remember(address, earlier)
     // Two shapes in use: a flat `country_code`, and MaxMind's own nested record.
     const found = reader.get(ip) as (CountryResponse & { country_code?: string }) | null
-    return remember(ownText(ip), {
+    return remember(address, {
       network: networkOf(ip),
       country: found?.country_code ?? found?.country?.iso_code ?? null,
     })
   }
+}
+
+/** What an address is remembered by: an IPv4 one by its number, which is found sooner than a text. */
+function addressOf(ip: string): string | number {
+  const number = address4Of(ip)
+  return number === -1 ? ip : number | 0
 }
 
 /** The first 16 bits of an IPv4 address, the first 32 of an IPv6 one, in CIDR notation. */

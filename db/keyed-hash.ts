@@ -1,4 +1,4 @@
-import { createHash, createHmac, hash } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 
 const BLOCK_BYTES = 64
 const DIGEST_BYTES = 32
@@ -37,29 +37,28 @@ export class KeyedHash {
 }
 
 const SHORT_BYTES = 16
-const SEPARATOR = 0x1f
+const SEPARATOR = '\u001f'
 
 /**
- * 128 bits of a text under a key, for what is hashed by the million: SHA-256 over one block of the key, the kind of
- * thing and the text, cut in half. The key fills a block of its own, and half of a digest does not let anybody go on
- * from it; so one hash says what an HMAC takes two for.
+ * 128 bits of a text under a key of 32 bytes, for what is hashed by the million: SHA-256 over the key in hex, which fills
+ * one block, the kind of thing and the text, cut in half. Half of a digest does not let anybody go on from it, so one hash
+ * says what an HMAC takes two for. All of it is one text: giving the hash bytes instead would cost more than hashing them.
  */
 export class ShortHash {
-  readonly #start: Buffer
-  readonly #input: Buffer
+  readonly #start: string
 
   /** `kind` keeps hashes of different things apart. */
   constructor(key: Buffer, kind: string) {
-    const block = Buffer.alloc(BLOCK_BYTES)
-    key.copy(block)
-    this.#start = Buffer.concat([block, Buffer.from(kind), Buffer.from([SEPARATOR])])
-    this.#input = Buffer.alloc(this.#start.length + 2 * 3 * MAX_TEXT_UNITS + 1)
-    this.#start.copy(this.#input)
+    this.#start = `${key.toString('hex').padEnd(BLOCK_BYTES, '0')}${kind}${SEPARATOR}`
   }
 
   /** Writes the 16 bytes of a text, or of a text within another (an object in its container), to a place. */
   put(into: DataView, at: number, text: string, within?: string): void {
-    const digest = this.#digest(text, within)
+    const digest = hash(
+      'sha256',
+      within === undefined ? this.#start + text : this.#start + within + SEPARATOR + text,
+      'binary',
+    )
     for (let n = 0; n < SHORT_BYTES; n += 1) into.setUint8(at + n, digest.charCodeAt(n))
   }
 
@@ -68,21 +67,5 @@ export class ShortHash {
     const bytes = new DataView(new ArrayBuffer(SHORT_BYTES))
     this.put(bytes, 0, text)
     return bytes
-  }
-
-  /** The whole digest, a character for each byte. */
-  #digest(text: string, within?: string): string {
-    if (text.length > MAX_TEXT_UNITS || (within !== undefined && within.length > MAX_TEXT_UNITS)) {
-      const long = createHash('sha256').update(this.#start)
-      if (within !== undefined) long.update(within).update(Buffer.from([SEPARATOR]))
-      return long.update(text).digest('binary')
-    }
-    let length = this.#start.length
-    if (within !== undefined) {
-      length += this.#input.write(within, length)
-      this.#input[length++] = SEPARATOR
-    }
-    length += this.#input.write(text, length)
-    return hash('sha256', this.#input.subarray(0, length), 'binary')
   }
 }
