@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { AppError } from '../domain/errors.ts'
 import type { Vault } from './vault.ts'
@@ -8,6 +7,8 @@ import type { Vault } from './vault.ts'
 /** Plain bytes per sealed frame. */
 const FRAME_BYTES = 1 << 20
 const HEADER_BYTES = 4
+/** With its head and tag. */
+const SEALED_FRAME_AT_MOST = FRAME_BYTES + 4_096
 
 export interface Spooled {
   /** SHA-256 (hex) of the plain bytes. */
@@ -88,26 +89,25 @@ export class Spool {
     if (!(await this.has(sha256))) {
       throw new AppError('object_gone', 'the uploaded file is no longer kept', { fix: 'Upload the file again.' })
     }
-    let rest: Buffer = Buffer.alloc(0)
-    let frame = 0
-    let ended = false
-    for await (const piece of createReadStream(this.#path(sha256), { highWaterMark: FRAME_BYTES })) {
-      rest = rest.length === 0 ? (piece as Buffer) : Buffer.concat([rest, piece as Buffer])
-      while (rest.length >= HEADER_BYTES) {
-        const length = rest.readUInt32BE(0)
-        if (rest.length < HEADER_BYTES + length) break
-        const body = rest.subarray(HEADER_BYTES, HEADER_BYTES + length)
+    const file = await open(this.#path(sha256), 'r')
+    try {
+      let ended = false
+      // One place for all frames: what is opened of a frame is in memory of its own.
+      const length = Buffer.alloc(HEADER_BYTES)
+      const body = Buffer.allocUnsafe(SEALED_FRAME_AT_MOST)
+      for (let frame = 0; await filled(file, length); frame += 1) {
+        const size = length.readUInt32BE(0)
+        if (ended || size > body.length || !(await filled(file, body.subarray(0, size)))) throw cutShort()
         const newline = body.indexOf(0x0a)
         const head = JSON.parse(body.subarray(0, newline).toString()) as { k: string; n: string; last: boolean }
-        const sealed = { key_id: head.k, nonce: Buffer.from(head.n, 'base64'), ciphertext: body.subarray(newline + 1) }
+        const ciphertext = body.subarray(newline + 1, size)
+        const sealed = { key_id: head.k, nonce: Buffer.from(head.n, 'base64'), ciphertext }
         yield this.#vault.open(frameContext(frame, head.last), sealed)
         ended = head.last
-        frame += 1
-        rest = rest.subarray(HEADER_BYTES + length)
       }
-    }
-    if (!ended || rest.length > 0) {
-      throw new AppError('sealed_value_damaged', 'the kept file is cut short', { fix: 'Upload the file again.' })
+      if (!ended) throw cutShort()
+    } finally {
+      await file.close()
     }
   }
 
@@ -121,3 +121,19 @@ export class Spool {
 }
 
 const frameContext = (frame: number, last: boolean): string => `spool/${frame}/${last ? 'last' : 'more'}`
+
+const cutShort = () =>
+  new AppError('sealed_value_damaged', 'the kept file is cut short', { fix: 'Upload the file again.' })
+
+/** Reads until the buffer is full; false where the file ends before it begins. Throws where it ends within. */
+async function filled(file: FileHandle, into: Buffer): Promise<boolean> {
+  for (let at = 0; at < into.length; ) {
+    const { bytesRead } = await file.read(into, at, into.length - at)
+    if (bytesRead === 0) {
+      if (at === 0) return false
+      throw cutShort()
+    }
+    at += bytesRead
+  }
+  return true
+}

@@ -44,7 +44,10 @@ export class Vault {
     decipher.setAAD(Buffer.from(context))
     decipher.setAuthTag(ciphertext.subarray(-TAG_BYTES))
     try {
-      return Buffer.concat([decipher.update(ciphertext.subarray(0, -TAG_BYTES)), decipher.final()])
+      const plaintext = decipher.update(ciphertext.subarray(0, -TAG_BYTES))
+      // Nothing is left for the end but the look whether all of it is what was sealed.
+      decipher.final()
+      return plaintext
     } catch (cause) {
       throw new AppError('sealed_value_damaged', `the sealed value ${context} does not open with key ${key_id}`, {
         cause,
