@@ -26,4 +26,6 @@ export interface Deps {
   allowPrivateAddresses: boolean
   /** Files at most, bytes. */
   maxFileBytes: number
+  /** Records that an import stores at once; `CHUNK_RECORDS` unless told. */
+  chunkRecords?: number | undefined
 }

@@ -22,7 +22,7 @@ import type { Deps } from './deps.ts'
 import { takeArrivals } from './importing/arrivals.ts'
 import { cutIntoChunks } from './importing/drafts.ts'
 import { mergeChunk } from './importing/merge.ts'
-import { ChunkInMaking } from './importing/prepare.ts'
+import { ChunkInMaking, type PrepareContext } from './importing/prepare.ts'
 import { redrivePages } from './importing/redrive.ts'
 
 /** Namespace of import ids that are made from a workflow run. */
@@ -108,7 +108,7 @@ export async function runImport(
             ...(row.body_sha256 === null ? {} : { file: await spooledFile(deps, row.body_sha256, row.file_name_id) }),
           })
 
-  const prepare = {
+  const prepare: PrepareContext = {
     db: deps.db,
     vault: deps.vault,
     connectorId,
@@ -119,6 +119,7 @@ export async function runImport(
     identities: new Map<string, number>(),
     accounts: new AccountIds(),
     containers: new Map<string, number>(),
+    spareRows: [],
     hashSubject: subjectHasher(deps.vault),
   }
   const merge = {
@@ -134,7 +135,7 @@ export async function runImport(
   let number = row.chunks
   try {
     let making: ChunkInMaking | undefined
-    for await (const part of cutIntoChunks(pages, { position, skip })) {
+    for await (const part of cutIntoChunks(pages, { position, skip, chunkRecords: deps.chunkRecords })) {
       signal.throwIfAborted()
       making ??= new ChunkInMaking(prepare)
       if (part.type === 'part') {
@@ -146,7 +147,9 @@ export async function runImport(
       await merging
       number += 1
       heartbeat({ chunk: number })
-      merging = mergeChunk(session, merge, chunk, number)
+      merging = mergeChunk(session, merge, chunk, number).then(() => {
+        prepare.spareRows.push(chunk.rows)
+      })
       // Its failure is met at the next `await merging`; until then it must not end the process.
       merging.catch(() => {})
     }

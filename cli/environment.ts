@@ -69,3 +69,15 @@ export async function withDatabase(
     await db.destroy()
   }
 }
+
+/** A setting that counts something, undefined where it is not set. Throws settings_invalid for what is no whole number from 1 on. */
+export function countIn(env: NodeJS.ProcessEnv, name: string): number | undefined {
+  const text = env[name]
+  if (text === undefined || text === '') return undefined
+  const count = Number(text)
+  if (Number.isSafeInteger(count) && count >= 1) return count
+  throw new AppError('settings_invalid', `${name} is not a whole number: ${text}`, {
+    field: name,
+    fix: `Set ${name} to a whole number from 1 on, or leave it out.`,
+  })
+}

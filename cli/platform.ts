@@ -21,6 +21,7 @@ import { AppError } from '../domain/errors.ts'
 import { type Queue, startWorkers } from '../worker/worker.ts'
 import { checkInstallation, TEMPORAL_FIX } from './checks.ts'
 import { dataDirectory } from './data-directory.ts'
+import { countIn } from './environment.ts'
 
 const MAX_FILE_BYTES = 5 * 1024 ** 3
 
@@ -74,7 +75,8 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     version: '0.1.0',
     hostname: os.hostname().replace(/[^\x21-\x7e]/g, '') || 'openirm',
     allowPrivateAddresses: env['OPENIRM_ALLOW_PRIVATE_ADDRESSES'] === 'true',
-    maxFileBytes: Number(env['OPENIRM_MAX_FILE_BYTES'] ?? MAX_FILE_BYTES),
+    maxFileBytes: countIn(env, 'OPENIRM_MAX_FILE_BYTES') ?? MAX_FILE_BYTES,
+    chunkRecords: countIn(env, 'OPENIRM_CHUNK_RECORDS'),
   }
   const native = await openNative(log, access).catch(async (error: unknown) => {
     await connection.close()

@@ -64,6 +64,14 @@ const PIECE_BYTES = 512 * 1024
 /** The extension in lower case, null when there is none. */
 export const extensionOf = (object: string): string | null => object.match(EXTENSION)?.[1]?.toLowerCase() ?? null
 
+const sharedFields = ({ connectorId, importId, textsId }: ChunkContext): DataView =>
+  fieldsOf((rows) => {
+    for (const id of [connectorId, importId, textsId]) {
+      if (id === null) rows.none()
+      else rows.raw(viewOf(Buffer.from(id.replaceAll('-', ''), 'hex')), 0, KEY_BYTES)
+    }
+  })
+
 interface KnownEvent {
   verb: string
   outcome: string
@@ -76,7 +84,7 @@ interface KnownEvent {
  * database must be asked about is kept beside them, as numbers. Rows that have what few sources have are of a wider shape.
  */
 export class ActivityRows {
-  readonly context: ChunkContext
+  context: ChunkContext
   count = 0
   identities = new Float64Array(FIRST_ROWS)
   /** Milliseconds. */
@@ -95,23 +103,31 @@ export class ActivityRows {
   readonly #sourceHash: ShortHash
   readonly #objectHash: ShortHash
   readonly #rows = new BinaryRows()
-  readonly #shared: DataView
+  #shared: DataView
   readonly #events = new Map<string, KnownEvent[]>()
   readonly #objectKey = new DataView(new ArrayBuffer(KEY_BYTES))
   #starts = new Uint32Array(FIRST_ROWS)
   #wide = new Uint8Array(FIRST_ROWS)
   #wideRows = 0
+  readonly #piece = Buffer.allocUnsafe(PIECE_BYTES)
 
   constructor(vault: Vault, context: ChunkContext) {
     this.context = context
     this.#sourceHash = vault.shortHash(`source/${context.connectorId}`)
     this.#objectHash = vault.shortHash('object')
-    this.#shared = fieldsOf((rows) => {
-      for (const id of [context.connectorId, context.importId, context.textsId]) {
-        if (id === null) rows.none()
-        else rows.raw(viewOf(Buffer.from(id.replaceAll('-', ''), 'hex')), 0, KEY_BYTES)
-      }
-    })
+    this.#shared = sharedFields(context)
+  }
+
+  /** Forgets the rows and keeps their memory, for another chunk of the import. */
+  begin(textsId: string | null): void {
+    this.context = { ...this.context, textsId }
+    this.#shared = sharedFields(this.context)
+    this.count = 0
+    this.origins.length = 0
+    this.actorKinds.length = 0
+    this.special.length = 0
+    this.#rows.clear()
+    this.#wideRows = 0
   }
 
   add(staged: StagedActivity): void {
@@ -302,7 +318,10 @@ export class ActivityRows {
     return records
   }
 
-  /** What to send, in this order: a COPY for each shape of rows that there is. */
+  /**
+   * What to send, in this order: a COPY for each shape of rows that there is. A piece is sent before the next is asked
+   * for: its memory is used again.
+   */
   *copies(order: Uint32Array): Generator<{ statement: string; pieces: Generator<Buffer> }> {
     const copy = (columns: string) => `copy activity (${columns}) from stdin (format binary)`
     if (this.#wideRows < this.count) yield { statement: copy(COLUMNS), pieces: this.#pieces(order, 0) }
@@ -311,7 +330,7 @@ export class ActivityRows {
 
   *#pieces(order: Uint32Array, wide: 0 | 1): Generator<Buffer> {
     const rows = this.#rows
-    let piece = Buffer.allocUnsafe(PIECE_BYTES)
+    let piece = this.#piece
     let view = viewOf(piece)
     let filled = COPY_HEADER.copy(piece)
     for (const row of order) {
@@ -320,9 +339,11 @@ export class ActivityRows {
       const to = row + 1 < this.count ? (this.#starts[row + 1] as number) : rows.length
       if (filled + to - from > piece.length) {
         yield piece.subarray(0, filled)
-        piece = Buffer.allocUnsafe(Math.max(PIECE_BYTES, to - from))
-        view = viewOf(piece)
         filled = 0
+        if (to - from > piece.length) {
+          piece = Buffer.allocUnsafe(to - from)
+          view = viewOf(piece)
+        }
       }
       filled = rows.copyTo(view, filled, from, to)
     }

@@ -44,7 +44,10 @@ export class ImportSession implements AsyncDisposable {
     return new ImportSession(client)
   }
 
-  /** Sends what a `COPY ... FROM STDIN` of the transaction under way reads. */
+  /**
+   * Sends what a `COPY ... FROM STDIN` of the transaction under way reads. A piece larger than what streams hold back, all
+   * but the last few, is sent when the next is asked for.
+   */
   async copy(statement: string, pieces: Iterable<Buffer>): Promise<void> {
     const stream = this.#client.query(copyFrom(statement))
     const finished = once(stream, 'finish')

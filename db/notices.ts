@@ -4,13 +4,15 @@ import type { Connection, Database } from './connection.ts'
 
 /**
  * Asks every enabled policy to look again at the owners of these identities. Kept as one row: a person whom many chunks
- * touch is asked for once, when the notices are spread.
+ * touch is asked for once, when the notices are spread. `touched` names a table of further ones, which may repeat them.
  */
-export async function noticeTouched(tx: Connection, identityIds: readonly number[]): Promise<void> {
-  if (identityIds.length === 0) return
+export async function noticeTouched(tx: Connection, identityIds: readonly number[], touched?: string): Promise<void> {
+  if (identityIds.length === 0 && touched === undefined) return
+  const named = sql`select unnest(${bigints(identityIds.length, (n) => identityIds[n] as number)}::bigint[]) as id`
+  const noted = touched === undefined ? sql`` : sql`union all select identity_id from ${sql.raw(touched)}`
   await sql`
     insert into evaluation_notice (identity_ids)
-    values (${bigints(identityIds.length, (n) => identityIds[n] as number)}::bigint[])`.execute(tx)
+    select array_agg(distinct id) from (${named} ${noted}) as each_named having count(*) > 0`.execute(tx)
 }
 
 /** Turns the notices into requests, one per policy and person; whoever reads requests does this first. */

@@ -50,6 +50,8 @@ export class TextsPacker {
   readonly #packed: Buffer[] = [Buffer.from([FORMAT])]
   #failure: unknown
   #piece = Buffer.allocUnsafe(PIECE_BYTES)
+  /** Pieces that were compressed: their memory serves again. */
+  readonly #spare: Buffer<ArrayBuffer>[] = []
   #filled = 0
   #count = 0
   #columns: readonly string[] = []
@@ -83,19 +85,22 @@ export class TextsPacker {
       this.#columns = columns
       this.#put(`F${JSON.stringify(columns)}\n`)
     }
-    let cells = ''
-    let [containerAt, objectAt, agentAt]: Name[] = [container ?? null, object ?? null, userAgent ?? null]
-    for (let n = 0; n < this.#columns.length; n += 1) {
-      const cell = row[this.#columns[n] as string]
+    const values = Object.values(row)
+    let containerAt: Name = container ?? null
+    let objectAt: Name = object ?? null
+    let agentAt: Name = userAgent ?? null
+    for (let n = 0; n < values.length; n += 1) {
+      const cell = values[n]
       if (typeof cell !== 'string' || cell.includes(CELL_END)) return false
-      cells = n === 0 ? cell : `${cells}${CELL_END}${cell}`
       if (cell === object) objectAt = n
       if (cell === container) containerAt = n
       if (cell === userAgent) agentAt = n
     }
-    const names = [containerAt, objectAt, agentAt].every((name) => typeof name !== 'string')
+    const isNumbered = [containerAt, objectAt, agentAt].every((name) => typeof name !== 'string')
+    const names = isNumbered
       ? `[${containerAt},${objectAt},${agentAt}]`
       : JSON.stringify([containerAt, objectAt, agentAt])
+    const cells = values.join(CELL_END)
     this.#put(`C${cells.length},${names}\n${cells}\n`)
     return true
   }
@@ -123,8 +128,9 @@ export class TextsPacker {
 
   #send(): void {
     if (this.#filled === 0) return
-    this.#compress.write(this.#piece.subarray(0, this.#filled))
-    this.#piece = Buffer.allocUnsafe(PIECE_BYTES)
+    const piece = this.#piece
+    this.#compress.write(piece.subarray(0, this.#filled), () => this.#spare.push(piece))
+    this.#piece = this.#spare.pop() ?? Buffer.allocUnsafe(PIECE_BYTES)
     this.#filled = 0
   }
 

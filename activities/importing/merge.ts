@@ -1,7 +1,5 @@
-import { sql } from 'kysely'
 import { ensureMonths, mergeActivities } from '../../db/activities.ts'
 import { commitChunk, lockForChunk, storeQuarantined, storeTexts } from '../../db/chunks.ts'
-import type { Connection } from '../../db/connection.ts'
 import { storeFacts } from '../../db/facts.ts'
 import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
 import { noticeTouched } from '../../db/notices.ts'
@@ -63,11 +61,6 @@ export async function mergeChunk(
       movesConnector: context.movesConnector,
       seen: chunk.seen,
     })
-    await noticeTouched(tx, [...(await touchedIdentities(tx)), ...facts.touchedIdentities])
+    await noticeTouched(tx, facts.touchedIdentities, TOUCHED)
   })
-}
-
-async function touchedIdentities(tx: Connection): Promise<number[]> {
-  const touched = await sql<{ identity_id: number }>`select distinct identity_id from ${sql.raw(TOUCHED)}`.execute(tx)
-  return touched.rows.map((row) => row.identity_id)
 }

@@ -40,6 +40,8 @@ export interface PrepareContext {
   identities: IdentityCache
   accounts: AccountIds
   containers: ContainerCache
+  /** Of chunks that are stored: their memory serves the next ones. */
+  spareRows: ActivityRows[]
   hashSubject: ReturnType<typeof subjectHasher>
 }
 
@@ -82,8 +84,10 @@ export class ChunkInMaking {
 
   constructor(context: PrepareContext) {
     this.#context = context
-    const { vault, connectorId, importId } = context
-    this.#rows = new ActivityRows(vault, { connectorId, importId, textsId: this.#textsId })
+    const { vault, connectorId, importId, spareRows } = context
+    const textsId = this.#textsId
+    this.#rows = spareRows.pop() ?? new ActivityRows(vault, { connectorId, importId, textsId })
+    this.#rows.begin(textsId)
   }
 
   async add({ records, origin, source }: ChunkPart): Promise<void> {

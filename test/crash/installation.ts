@@ -32,7 +32,14 @@ export interface Installation extends AsyncDisposable {
   startAgain(victim: Victim): Promise<void>
 }
 
-export async function install({ ownTemporal = false } = {}): Promise<Installation> {
+/** `chunkRecords` is how many records an import stores at once. */
+export async function install({
+  ownTemporal = false,
+  chunkRecords,
+}: {
+  ownTemporal?: boolean
+  chunkRecords?: number
+} = {}): Promise<Installation> {
   const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-crash-'))
   chmodSync(dataDir, 0o755)
   const log = { info: () => {} }
@@ -51,6 +58,7 @@ export async function install({ ownTemporal = false } = {}): Promise<Installatio
     OPENIRM_SPOOL_DIR: path.join(dataDir, 'spool'),
     OPENIRM_ALLOW_PRIVATE_ADDRESSES: 'true',
     OPENIRM_WORKFLOW_BUNDLE: bundle,
+    ...(chunkRecords === undefined ? {} : { OPENIRM_CHUNK_RECORDS: String(chunkRecords) }),
   }
   const { OPENIRM_WORKFLOW_BUNDLE: _, ...unbundled } = env
   for (const args of [['migrate'], ['prepare-temporal'], ['bundle-workflows', bundle]]) {

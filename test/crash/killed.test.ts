@@ -8,7 +8,7 @@ import { eventually } from '../harness/world.ts'
 import { type Gate, gate, lock } from './gate.ts'
 import { importedOf, importLeavers, importRowOf, type Left, leftByOf, PATIENT } from './importing.ts'
 import { type Installation, install, VICTIMS, type Victim } from './installation.ts'
-import { type Source, sourceOf, TOTAL } from './source.ts'
+import { SMALL, type Source, sourceOf, totalOf } from './source.ts'
 
 /**
  * `kill -9` of the worker, of the API and of PostgreSQL while an import, an escalation, an approval and an export are
@@ -32,7 +32,7 @@ let expected: Left
 const sources: Source[] = []
 
 beforeAll(async () => {
-  it = await install()
+  it = await install(SMALL)
   const secret = `whsec_${randomBytes(32).toString('base64')}`
   receiver = await startWebhookReceiver({ secret })
   const admin = await it.as('admin')
@@ -49,7 +49,7 @@ beforeAll(async () => {
 
   const runs = []
   for (const who of UNDISTURBED) {
-    const source = await sourceOf(who, it)
+    const source = await sourceOf(who, it, SMALL)
     sources.push(source)
     runs.push(await requestImport(source))
   }
@@ -128,7 +128,7 @@ interface Disturbed {
 
 /** Brings everything under way and holds it there, kills, lets go, starts again, and asks again what was not answered. */
 async function disturb(victim: Victim): Promise<Disturbed> {
-  const source = await sourceOf(victim, it)
+  const source = await sourceOf(victim, it, SMALL)
   sources.push(source)
   const alertId = await untouched()
   const { id: approvalId } = await it.t.db
@@ -198,14 +198,14 @@ describe.each(VICTIMS.map((victim, index) => [victim, index + 1] as const))('%s 
     timeout: TIMEOUT,
   }, async () => {
     expect(expected.balance).toEqual({
-      received: TOTAL,
-      stored: TOTAL,
+      received: totalOf(SMALL),
+      stored: totalOf(SMALL),
       duplicate: 0,
       quarantined: 0,
       ignored: 0,
       state: 'completed',
     })
-    expect(expected.activities).toEqual([{ activities: TOTAL, keys: TOTAL }])
+    expect(expected.activities).toEqual([{ activities: totalOf(SMALL), keys: totalOf(SMALL) }])
     expect(expected.rollups.length).toBeGreaterThan(5)
     expect(await imported(after.importId).then(() => leftBy(after.importId))).toEqual(expected)
   })

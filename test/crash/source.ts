@@ -4,14 +4,21 @@ import { DAY_MS, daysAgo, deliver, trailRecord, trailSettings } from '../harness
 import { type Gate, gate } from './gate.ts'
 import type { Installation } from './installation.ts'
 
-/** Above one chunk, below two. */
+export interface SourceSize {
+  /** Of each of the files of ordinary work. */
+  perFile: number
+  /** Of the installation: a source is above one chunk and below two. */
+  chunkRecords: number
+}
+export const SMALL: SourceSize = { perFile: 510, chunkRecords: 6_000 }
+export const LARGE: SourceSize = { perFile: 5_100, chunkRecords: 50_000 }
+
 const FILES = 10
-const PER_FILE = 5_100
 const LAST = 1_000
 const TAKEN = 900
 const USUAL_DAYS = 32
 /** Records of a source. */
-export const TOTAL = FILES * PER_FILE + LAST + 2 * TAKEN + USUAL_DAYS
+export const totalOf = ({ perFile }: SourceSize): number => FILES * perFile + LAST + 2 * TAKEN + USUAL_DAYS
 
 export const thiefOf = (who: string): string => `thief@${who}.example`
 
@@ -22,7 +29,7 @@ export interface Source extends AsyncDisposable {
 }
 
 /** The same data for everybody, under names of their own: ordinary work, and one leaver who takes data by night. */
-export async function sourceOf(who: string, { t }: Pick<Installation, 't'>): Promise<Source> {
+export async function sourceOf(who: string, { t }: Pick<Installation, 't'>, { perFile }: SourceSize): Promise<Source> {
   const s3: S3StandIn = await startS3()
   for (let back = USUAL_DAYS + 3; back > 3; back -= 1) {
     deliver(s3, daysAgo(back), [trailRecord({ user: thiefOf(who), at: daysAgo(back) })])
@@ -49,7 +56,7 @@ export async function sourceOf(who: string, { t }: Pick<Installation, 't'>): Pro
     Array.from({ length }, (_, index) => trailRecord({ user: `user${index % 20}@${who}.example`, at, key: `${index}` }))
   for (let file = 0; file < FILES; file += 1) {
     const at = new Date(midnight - (1 + (file % 5)) * DAY_MS)
-    deliver(s3, at, ordinary(PER_FILE, at))
+    deliver(s3, at, ordinary(perFile, at))
   }
   const last = new Date(midnight)
   deliver(s3, last, ordinary(LAST, last))

@@ -4,7 +4,7 @@ import { verifyAudit, verifyExports, verifyImports, verifyReceipts } from '../..
 import { hashOf, Random } from '../../sandbox/organisation/random.ts'
 import { importedOf, importLeavers, importRowOf, leftByOf } from '../crash/importing.ts'
 import { type Installation, install, VICTIMS } from '../crash/installation.ts'
-import { type Source, sourceOf } from '../crash/source.ts'
+import { LARGE, type Source, sourceOf } from '../crash/source.ts'
 import { insertPolicy } from '../harness/rows.ts'
 import { eventually } from '../harness/world.ts'
 
@@ -24,7 +24,7 @@ afterAll(async () => {
 })
 
 test(`${KILLS} kills of an import leave what none does`, async () => {
-  it = await install()
+  it = await install(LARGE)
   const at = it
   const random = new Random(SEED, hashOf('import'))
   const operator = await at.as('operator')
@@ -33,7 +33,7 @@ test(`${KILLS} kills of an import leave what none does`, async () => {
   await importedOf(at, await importLeavers(at, operator, names))
 
   const begin = async (who: string): Promise<string> => {
-    const source = await sourceOf(who, at)
+    const source = await sourceOf(who, at, LARGE)
     sources.push(source)
     const asked = await operator.post(`/connectors/${source.connectorId}/imports`)
     expect(asked.status).toBe(202)
