@@ -291,17 +291,19 @@ export class ActivityRows {
   inOrder(): Uint32Array {
     const order = orderByKey(this.identities, this.instants, this.count)
     let kept = 0
-    let run = new Run(this.keys)
+    // Of the identity and instant of the row before; made when a second row has the same.
+    let run: Run | null = null
     let before = -1
     for (const row of order) {
-      if (
-        before < 0 ||
-        this.identities[before] !== this.identities[row] ||
-        this.instants[before] !== this.instants[row]
-      )
+      const isAlone =
+        before < 0 || this.identities[before] !== this.identities[row] || this.instants[before] !== this.instants[row]
+      if (isAlone) run = null
+      else if (run === null) {
         run = new Run(this.keys)
+        run.take(before)
+      }
       before = row
-      if (run.take(row)) order[kept++] = row
+      if (run === null || run.take(row)) order[kept++] = row
     }
     return order.subarray(0, kept)
   }

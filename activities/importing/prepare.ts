@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
 import { v7 as uuid } from 'uuid'
 import type { ConnectorDefinition, SourceRecord } from '../../connectors/connector.ts'
 import type { OriginLookup } from '../../connectors/origin.ts'
@@ -53,6 +54,10 @@ export function mapOrReject(map: () => Mapped): Mapped {
     return { type: 'rejected', code: 'field_invalid', expected: 'a record in the documented form' }
   }
 }
+
+// A turn is taken in the middle of what was read, so the collector finds records alive there, takes them for something that
+// lasts and makes all later ones where only a full collection clears away: a fifth of an import's memory.
+setFlagsFromString('--no-allocation-site-pretenuring')
 
 const DAY_MS = 86_400_000
 const NO_SUBJECT = {}
