@@ -70,14 +70,18 @@ export async function withDatabase(
   }
 }
 
-/** A setting that counts something, undefined where it is not set. Throws settings_invalid for what is no whole number from 1 on. */
-export function countIn(env: NodeJS.ProcessEnv, name: string): number | undefined {
+/** A setting that counts something, undefined where it is not set. Throws settings_invalid for what is no whole number in 1..most. */
+export function countIn(
+  env: NodeJS.ProcessEnv,
+  name: string,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number | undefined {
   const text = env[name]
   if (text === undefined || text === '') return undefined
   const count = Number(text)
-  if (Number.isSafeInteger(count) && count >= 1) return count
-  throw new AppError('settings_invalid', `${name} is not a whole number: ${text}`, {
+  if (Number.isSafeInteger(count) && count >= 1 && count <= most) return count
+  throw new AppError('settings_invalid', `${name} is not a whole number from 1 to ${most}: ${text}`, {
     field: name,
-    fix: `Set ${name} to a whole number from 1 on, or leave it out.`,
+    fix: `Set ${name} to such a number, or leave it out.`,
   })
 }

@@ -126,6 +126,7 @@ export class ActivityRows {
     this.origins.length = 0
     this.actorKinds.length = 0
     this.special.length = 0
+    this.subjects.clear()
     this.#rows.clear()
     this.#wideRows = 0
   }

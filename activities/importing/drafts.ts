@@ -4,7 +4,8 @@ import type { ChunkSource } from '../../db/chunks.ts'
 
 /**
  * Records of one chunk at most. A person-day that several chunks touch is recomputed by each of them, so a chunk is
- * large; what it holds is staged and packed as it is read, so its size costs little memory.
+ * large; what it holds is staged and packed as it is read, so its size costs little memory. The four meetings that each of
+ * them may be have to fit into a `MeetingTable`.
  */
 export const CHUNK_RECORDS = 75_000
 /** Rows may be long: a chunk also ends with so much text. */

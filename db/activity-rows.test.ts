@@ -1,0 +1,56 @@
+import { v7 as uuid } from 'uuid'
+import { expect, test } from 'vitest'
+import type { Activity } from '../domain/signal.ts'
+import { ActivityRows } from './activity-rows.ts'
+import { createKeyRing } from './keyring.ts'
+import { Vault } from './vault.ts'
+
+const activity = (sourceId: string): Activity => ({
+  type: 'activity',
+  sourceId,
+  actor: { scheme: 'address', value: 'a@example.com' },
+  actorKind: 'user',
+  at: new Date('2026-03-02T10:00:00Z'),
+  verb: 'view',
+  nativeEvent: 'Viewed',
+  outcome: 'success',
+  raw: {},
+  supersedes: 'earlier',
+})
+
+const NO_KEYS = { name: null, lastName: null, address: null, street: null }
+
+function add(rows: ActivityRows, sourceId: string, department: string | null): void {
+  rows.add({
+    activity: activity(sourceId),
+    ordinal: rows.count,
+    identityId: 7,
+    containerId: null,
+    sourceIndex: 0,
+    origin: { network: null, country: null },
+    subject: { ...NO_KEYS, id: '12', department },
+  })
+}
+
+const sent = (rows: ActivityRows): string =>
+  [...rows.copies(rows.inOrder())]
+    .flatMap(({ statement, pieces }) => [statement, ...[...pieces].map((piece) => piece.toString('hex'))])
+    .join('\n')
+
+test('rows that are begun again are as new ones', () => {
+  const vault = new Vault(createKeyRing())
+  const ids = { connectorId: uuid(), importId: uuid() }
+  const used = new ActivityRows(vault, { ...ids, textsId: uuid() })
+  for (const [n, department] of ['3', '4', null].entries()) add(used, `before-${n}`, department)
+  const textsId = uuid()
+  used.begin(textsId)
+  const fresh = new ActivityRows(vault, { ...ids, textsId })
+  for (const rows of [used, fresh]) add(rows, 'now', '5')
+  // Whatever a chunk is asked for beside its rows: what grows with them is in a list or a map.
+  for (const [name, value] of Object.entries(fresh)) {
+    if (Array.isArray(value) || value instanceof Map || typeof value === 'number')
+      expect([name, used[name as keyof ActivityRows]]).toEqual([name, value])
+  }
+  expect(used.context).toEqual(fresh.context)
+  expect(sent(used)).toBe(sent(fresh))
+})
