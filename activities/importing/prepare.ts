@@ -56,7 +56,7 @@ export function mapOrReject(map: () => Mapped): Mapped {
 }
 
 // A turn is taken in the middle of what was read, so the collector finds records alive there, takes them for something that
-// lasts and makes all later ones where only a full collection clears away: a fifth of an import's memory.
+// lasts and makes all later ones where only a full collection clears away: a sixth of an import's memory.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
 const DAY_MS = 86_400_000
