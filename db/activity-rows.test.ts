@@ -5,14 +5,14 @@ import { ActivityRows } from './activity-rows.ts'
 import { createKeyRing } from './keyring.ts'
 import { Vault } from './vault.ts'
 
-const activity = (sourceId: string): Activity => ({
+const activity = (sourceId: string, nativeEvent = 'Viewed'): Activity => ({
   type: 'activity',
   sourceId,
   actor: { scheme: 'address', value: 'a@example.com' },
   actorKind: 'user',
   at: new Date('2026-03-02T10:00:00Z'),
   verb: 'view',
-  nativeEvent: 'Viewed',
+  nativeEvent,
   outcome: 'success',
   raw: {},
   supersedes: 'earlier',
@@ -20,9 +20,9 @@ const activity = (sourceId: string): Activity => ({
 
 const NO_KEYS = { name: null, lastName: null, address: null, street: null }
 
-function add(rows: ActivityRows, sourceId: string, department: string | null): void {
+function add(rows: ActivityRows, sourceId: string, department: string | null, nativeEvent?: string): void {
   rows.add({
-    activity: activity(sourceId),
+    activity: activity(sourceId, nativeEvent),
     ordinal: rows.count,
     identityId: 7,
     containerId: null,
@@ -34,7 +34,7 @@ function add(rows: ActivityRows, sourceId: string, department: string | null): v
 
 const sent = (rows: ActivityRows): string =>
   [...rows.copies(rows.inOrder())]
-    .flatMap(({ statement, pieces }) => [statement, ...[...pieces].map((piece) => piece.toString('hex'))])
+    .flatMap(({ statement, pieces }) => [statement, ...Array.from(pieces, (piece) => piece.toString('hex'))])
     .join('\n')
 
 test('rows that are begun again are as new ones', () => {
@@ -53,4 +53,15 @@ test('rows that are begun again are as new ones', () => {
   }
   expect(used.context).toEqual(fresh.context)
   expect(sent(used)).toBe(sent(fresh))
+})
+
+test('a short piece, which may not be sent yet when the next is asked for, keeps its bytes', () => {
+  const rows = new ActivityRows(new Vault(createKeyRing()), { connectorId: uuid(), importId: uuid(), textsId: null })
+  add(rows, 'short', '5')
+  add(rows, 'long', '5', 'x'.repeat(512 * 1024 - 500))
+  const order = rows.inOrder()
+  const pieces = (): Generator<Buffer>[] => [...rows.copies(order)].map((copy) => copy.pieces)
+  const sentAtOnce = pieces().map((each) => Array.from(each, (piece) => piece.toString('hex')))
+  expect(sentAtOnce[0]?.length).toBeGreaterThan(2)
+  expect(pieces().map((each) => [...each].map((piece) => piece.toString('hex')))).toEqual(sentAtOnce)
 })

@@ -342,11 +342,12 @@ export class ActivityRows {
       const to = row + 1 < this.count ? (this.#starts[row + 1] as number) : rows.length
       if (filled + to - from > piece.length) {
         yield piece.subarray(0, filled)
-        filled = 0
-        if (to - from > piece.length) {
-          piece = Buffer.allocUnsafe(to - from)
+        // What is short enough for a stream to hold it back may not be sent yet.
+        if (to - from > piece.length || filled < piece.length / 2) {
+          piece = Buffer.allocUnsafe(Math.max(PIECE_BYTES, to - from))
           view = viewOf(piece)
         }
+        filled = 0
       }
       filled = rows.copyTo(view, filled, from, to)
     }

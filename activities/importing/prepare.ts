@@ -91,8 +91,9 @@ export class ChunkInMaking {
     this.#context = context
     const { vault, connectorId, importId, spareRows } = context
     const textsId = this.#textsId
-    this.#rows = spareRows.pop() ?? new ActivityRows(vault, { connectorId, importId, textsId })
-    this.#rows.begin(textsId)
+    const spare = spareRows.pop()
+    spare?.begin(textsId)
+    this.#rows = spare ?? new ActivityRows(vault, { connectorId, importId, textsId })
   }
 
   async add({ records, origin, source }: ChunkPart): Promise<void> {
