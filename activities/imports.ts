@@ -19,10 +19,11 @@ import { MeetingBook } from '../policies/seen.ts'
 import { TreatmentBook } from '../policies/treated.ts'
 import { configuredConnector } from './connector-config.ts'
 import type { Deps } from './deps.ts'
+import { ReadAhead } from './importing/ahead.ts'
 import { takeArrivals } from './importing/arrivals.ts'
-import { cutIntoChunks } from './importing/drafts.ts'
-import { mergeChunk } from './importing/merge.ts'
-import { ChunkInMaking, type PrepareContext } from './importing/prepare.ts'
+import { CHUNK_RECORDS, cutIntoChunks } from './importing/drafts.ts'
+import { mergeChunks } from './importing/merge.ts'
+import { type PrepareContext, prepareChunks } from './importing/prepare.ts'
 import { redrivePages } from './importing/redrive.ts'
 
 /** Namespace of import ids that are made from a workflow run. */
@@ -68,9 +69,12 @@ export interface ActivityControls {
   heartbeat(progress: ImportProgress): void
 }
 
+/** Chunks that are ready while another one is being stored, beside the one that is being read. */
+const CHUNKS_AHEAD = 4
+
 /**
- * Reads a source to its end and stores it in chunks, each in one transaction with its balance and cursor, while the
- * next chunk is being read. Run again after a crash it goes on behind the last committed chunk.
+ * Reads a source to its end and stores it in chunks, each whole with its balance and cursor, while the next ones are
+ * being read. Run again after a crash it goes on behind the last committed chunk.
  */
 export async function runImport(
   deps: Deps,
@@ -129,35 +133,17 @@ export async function runImport(
     movesConnector: pulls,
     meetings: new MeetingBook(),
     treatments: new TreatmentBook(),
+    spareRows: prepare.spareRows,
   }
   await using session = await ImportSession.open(deps.databaseUrl)
-  let merging: Promise<void> = Promise.resolve()
-  let number = row.chunks
-  try {
-    let making: ChunkInMaking | undefined
-    for await (const part of cutIntoChunks(pages, { position, skip, chunkRecords: deps.chunkRecords })) {
-      signal.throwIfAborted()
-      making ??= new ChunkInMaking(prepare)
-      if (part.type === 'part') {
-        await making.add(part)
-        continue
-      }
-      const chunk = await making.close(part)
-      making = undefined
-      await merging
-      number += 1
-      heartbeat({ chunk: number })
-      merging = mergeChunk(session, merge, chunk, number).then(() => {
-        prepare.spareRows.push(chunk.rows)
-      })
-      // Its failure is met at the next `await merging`; until then it must not end the process.
-      merging.catch(() => {})
-    }
-  } finally {
-    // The session closes behind this: no merge may be under way then.
-    await merging.catch(() => {})
-  }
-  await merging
+  const parts = cutIntoChunks(pages, { position, skip, chunkRecords: deps.chunkRecords })
+  const chunks = prepareChunks(prepare, parts, {
+    signal,
+    number: row.chunks,
+    prepared: (chunk) => heartbeat({ chunk }),
+  })
+  await using ahead = new ReadAhead(chunks, CHUNKS_AHEAD)
+  await mergeChunks(session, merge, ahead, deps.chunkRecords ?? CHUNK_RECORDS)
   return balanceOf(await readImport(deps.db, importId))
 }
 

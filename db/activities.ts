@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
-import type { ActivityRows, SpecialRow } from './activity-rows.ts'
+import type { ActivityRows, SpecialRow, StoredRows } from './activity-rows.ts'
 import { bigints, days, instants, uuids } from './binary.ts'
 import type { Connection } from './connection.ts'
 import { type ImportSession, TOUCHED } from './import-session.ts'
+import { orderByKey } from './order.ts'
 import type { Vault } from './vault.ts'
 
 const DAY_MS = 86_400_000
@@ -14,7 +15,10 @@ export const contentKey = (vault: Vault, content: string): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 }
 
-/** Makes the monthly partitions that these days need. Run before the merge: it locks the parents for a moment. */
+/**
+ * Makes the monthly partitions that these days need. Run outside of a transaction that has stored anything: it locks the
+ * parents for a moment.
+ */
 export async function ensureMonths(db: Connection, days: Iterable<string>): Promise<void> {
   const months = [...new Set([...days].map((day) => `${day.slice(0, 7)}-01`))].sort()
   for (const month of months) await sql`select ensure_month(${month}::date)`.execute(db)
@@ -23,8 +27,7 @@ export async function ensureMonths(db: Connection, days: Iterable<string>): Prom
 export interface StoredActivities {
   /** Records stored: one that names several accounts has a row for each. */
   records: number
-  /** Rows that were stored, in the order of their key. */
-  stored: Uint32Array
+  stored: StoredRows
   /** False when a record was corrected by this chunk, or may have been before: then what counted may count no longer. */
   onlyAdded: boolean
 }
@@ -32,8 +35,8 @@ export interface StoredActivities {
 const MERGE_LOCK = 0x5b002
 
 /**
- * Stores the rows that are not there yet by COPY, sorted by key, and notes their person-days in `TOUCHED`. A row that
- * corrects an earlier one marks it; the corrected day is touched too. Chunks of one connector are merged one after the
+ * Stores the rows that are not there yet by COPY, sorted by key. A row that corrects an earlier one marks it and touches
+ * its day; the days of the rows themselves are left to `touchDays`. Chunks of one connector are merged one after the
  * other: only they can hold the same records.
  */
 export async function mergeActivities(
@@ -50,10 +53,9 @@ export async function mergeActivities(
   if (stored.length > 0) {
     for (const { statement, pieces } of rows.copies(stored)) await session.copy(statement, pieces)
     await rememberNewest(tx, rows, stored, newest)
-    await touchDays(tx, rows, stored)
   }
   const onlyAdded = !(await markCorrected(tx, rows, stored))
-  return { records: rows.recordsOf(stored), stored, onlyAdded }
+  return { records: rows.recordsOf(stored), stored: rows.keep(stored), onlyAdded }
 }
 
 interface Newest {
@@ -139,22 +141,33 @@ async function rememberNewest(
     on conflict (connector_id, month) do update set at = excluded.at`.execute(tx)
 }
 
-async function touchDays(tx: Connection, rows: ActivityRows, stored: Uint32Array): Promise<void> {
+/** Notes the person-days of stored chunks in `TOUCHED`, each once. */
+export async function touchDays(tx: Connection, chunks: readonly StoredRows[]): Promise<void> {
+  const identities = joined(chunks.map((chunk) => chunk.identities))
+  const on = joined(chunks.map((chunk) => chunk.instants)).map((at) => Math.floor(at / DAY_MS))
   const first: number[] = []
   let [identity, day] = [-1, Number.NaN]
-  for (const row of stored) {
-    const on = Math.floor((rows.instants[row] as number) / DAY_MS)
-    if (rows.identities[row] === identity && on === day) continue
-    identity = rows.identities[row] as number
-    day = on
+  for (const row of orderByKey(identities, on, on.length)) {
+    if (identities[row] === identity && on[row] === day) continue
+    identity = identities[row] as number
+    day = on[row] as number
     first.push(row)
   }
+  if (first.length === 0) return
   await sql`
     insert into ${sql.raw(TOUCHED)} (identity_id, day)
-    select * from unnest(${bigints(first.length, (n) => rows.identities[first[n] as number] as number)}::bigint[],
-                         ${days(first.length, (n) => Math.floor((rows.instants[first[n] as number] as number) / DAY_MS))}::date[])`.execute(
-    tx,
-  )
+    select * from unnest(${bigints(first.length, (n) => identities[first[n] as number] as number)}::bigint[],
+                         ${days(first.length, (n) => on[first[n] as number] as number)}::date[])`.execute(tx)
+}
+
+function joined(parts: readonly Float64Array[]): Float64Array {
+  const whole = new Float64Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }
 
 /** Marks what corrections and newer versions leave without effect; true when there may be any. */

@@ -79,6 +79,22 @@ interface KnownEvent {
   fields: DataView
 }
 
+/** What is left to ask of the rows of a chunk once they are stored. */
+export interface StoredRows {
+  /** In the order of their key. */
+  identities: Float64Array
+  /** Milliseconds. */
+  instants: Float64Array
+  /** NaN where there is none. */
+  containers: Float64Array
+  origins: readonly Origin[]
+  actorKinds: readonly string[]
+  /** Of the whole chunk, whether stored by it or before: see `ActivityRows`. */
+  subjects: ReadonlyMap<string | null, ReadonlySet<string>>
+  /** Some rows correct others, or are versions of one thing. */
+  hasSpecial: boolean
+}
+
 /**
  * The activities of a chunk as the rows that COPY writes, in binary and without a text in between: only what the
  * database must be asked about is kept beside them, as numbers. Rows that have what few sources have are of a wider shape.
@@ -98,7 +114,7 @@ export class ActivityRows {
   readonly actorKinds: string[] = []
   readonly special: SpecialRow[] = []
   /** Department → whose records were touched in it; of null, those of whom the source names none. Keyed hashes. */
-  readonly subjects = new Map<string | null, Set<string>>()
+  subjects = new Map<string | null, Set<string>>()
 
   readonly #sourceHash: ShortHash
   readonly #objectHash: ShortHash
@@ -126,7 +142,7 @@ export class ActivityRows {
     this.origins.length = 0
     this.actorKinds.length = 0
     this.special.length = 0
-    this.subjects.clear()
+    this.subjects = new Map()
     this.#rows.clear()
     this.#wideRows = 0
   }
@@ -307,6 +323,20 @@ export class ActivityRows {
       if (run === null || run.take(row)) order[kept++] = row
     }
     return order.subarray(0, kept)
+  }
+
+  /** Of these rows, what outlives their memory's next use. */
+  keep(order: Uint32Array): StoredRows {
+    const numbers = (all: Float64Array) => Float64Array.from(order, (row) => all[row] as number)
+    return {
+      identities: numbers(this.identities),
+      instants: numbers(this.instants),
+      containers: numbers(this.containers),
+      origins: Array.from(order, (row) => this.origins[row] as Origin),
+      actorKinds: Array.from(order, (row) => this.actorKinds[row] as string),
+      subjects: this.subjects,
+      hasSpecial: this.special.length > 0,
+    }
   }
 
   /** How many records these rows came from: one that names several accounts has a row for each. */

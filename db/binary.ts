@@ -19,6 +19,8 @@ export const COPY_TRAILER = Buffer.from('ffff', 'hex')
 
 const FIRST_BYTES = 64 * 1024
 const FEW_BYTES = 256
+const SHORT_TEXT = 16
+const ASCII_MAX = 0x7f
 
 /** Rows as COPY reads them, one behind the other. Fields are written in the order of the columns. */
 export class BinaryRows {
@@ -112,10 +114,24 @@ export class BinaryRows {
 
   text(value: string): void {
     this.#reserve(4 + value.length * 3)
+    if (value.length <= SHORT_TEXT && this.#shortText(value)) return
     // A NUL cannot be stored in PostgreSQL text: it is left out.
     const length = this.bytes.write(value.includes('\0') ? value.replaceAll('\0', '') : value, this.length + 4)
     this.#int4(length)
     this.length += length
+  }
+
+  /** Plain letters one by one: a call into the runtime would cost more. False for a text with any other. */
+  #shortText(value: string): boolean {
+    const start = this.length + 4
+    for (let n = 0; n < value.length; n += 1) {
+      const code = value.charCodeAt(n)
+      if (code === 0 || code > ASCII_MAX) return false
+      this.#view.setUint8(start + n, code)
+    }
+    this.#int4(value.length)
+    this.length += value.length
+    return true
   }
 
   texts(values: readonly string[]): void {

@@ -174,6 +174,48 @@ export const lockTouched = (tx: Connection, touched: string) =>
 /** What is first seen is told by `identity_seen` and the activities themselves: counts of it say nothing. */
 export const hasRollups = ({ measure }: Pick<ActiveIndicator, 'measure'>): boolean => measure.of !== 'first_seen'
 
+/**
+ * The places, from 1 on, of the indicators whose predicates hold of `activity a`. Told apart by what was done first: most
+ * predicates ask for it, so that of most activities few have to be tested.
+ */
+function hitsOf(indicators: readonly ActiveIndicator[]): RawBuilder<number[]> {
+  const verbs = indicators.map(({ where }) => verbsOf(where))
+  // Not a list of VALUES: its expressions are made ready anew for every activity, which costs ten times the comparison.
+  const tested = (places: readonly number[]) =>
+    places.length === 0
+      ? sql`'{}'::int[]`
+      : sql`array_remove(array[${sql.join(
+          places.map(
+            (n) => sql`case when ${compilePredicate(indicators[n] as ActiveIndicator)} then ${sql.lit(n + 1)} end`,
+          ),
+        )}], null)`
+  const placesOf = (verb: string | null): number[] =>
+    verbs.flatMap((asked, n) => (asked === null || (verb !== null && asked.has(verb)) ? [n] : []))
+  const alike = new Map<string, { verbs: string[]; places: number[] }>()
+  for (const verb of new Set(verbs.flatMap((asked) => [...(asked ?? [])]))) {
+    const places = placesOf(verb)
+    const found = alike.get(places.join())
+    if (found) found.verbs.push(verb)
+    else alike.set(places.join(), { verbs: [verb], places })
+  }
+  const any = tested(placesOf(null))
+  if (alike.size === 0) return sql`${any}`
+  const cases = [...alike.values()].map(
+    (each) => sql`when a.verb = any (${each.verbs}::text[]) then ${tested(each.places)}`,
+  )
+  return sql`case ${sql.join(cases, sql` `)} else ${any} end`
+}
+
+/** The verbs that a predicate can hold of; null where it asks for none in particular. */
+function verbsOf(predicate: Predicate): ReadonlySet<string> | null {
+  if ('all' in predicate) return predicate.all.map(verbsOf).find((verbs) => verbs !== null) ?? null
+  if ('any' in predicate) {
+    const each = predicate.any.map(verbsOf)
+    return each.includes(null) ? null : new Set(each.flatMap((verbs) => [...(verbs ?? [])]))
+  }
+  return 'field' in predicate && predicate.field === 'verb' ? new Set(predicate.in) : null
+}
+
 export interface RecomputeOptions {
   /** Nothing that counted before counts no longer: no rollup can disappear, and most do not change. */
   onlyAdded?: boolean
@@ -199,16 +241,12 @@ export async function recomputeRollups(
         and indicator_day.rollup_key = any (${keys}::uuid[])`.execute(tx)
   }
   if (keys.length === 0) return
-  // Not a list of VALUES: its expressions are made ready anew for every activity, which costs ten times the comparison.
-  const hits = [...counted.values()].map(
-    (indicator, n) => sql`case when ${compilePredicate(indicator)} then ${sql.lit(n + 1)} end`,
-  )
   await sql`
     insert into indicator_day (identity_id, day, rollup_key, count, objects, items, bytes, amount, first_at, last_at)
     select identity_id, day, (${keys}::uuid[])[hit], count(*), count(distinct object_key), sum(items),
            sum(bytes), max(amount), min(at), max(at)
     from (
-      select a.identity_id, t.day, unnest(array_remove(array[${sql.join(hits)}], null)) as hit, a.object_key,
+      select a.identity_id, t.day, unnest(${hitsOf([...counted.values()])}) as hit, a.object_key,
              coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at
       from ${touchedActivities(touched)}
       where ${COUNTS}

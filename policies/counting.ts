@@ -1,4 +1,5 @@
-import type { ActivityRows } from '../db/activity-rows.ts'
+import { touchDays } from '../db/activities.ts'
+import type { StoredRows } from '../db/activity-rows.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ActiveIndicator, recomputeRollups } from './compile.ts'
 import { type MeetingBook, noteMeetings, recomputeSeen } from './seen.ts'
@@ -11,9 +12,8 @@ export interface Books {
 }
 
 export interface Counted {
-  rows: ActivityRows
-  /** Which of them were stored, in the order of their key. */
-  stored: Uint32Array
+  /** What each chunk of the transaction stored. */
+  chunks: readonly StoredRows[]
   /** False when something that counted before may count no longer: a correction, a fact that changed. */
   onlyAdded: boolean
 }
@@ -24,11 +24,12 @@ export async function countTouched(
   { meetings, treatments }: Books,
   indicators: readonly ActiveIndicator[],
   touched: string,
-  { rows, stored, onlyAdded }: Counted,
+  { chunks, onlyAdded }: Counted,
 ): Promise<void> {
+  await touchDays(tx, chunks)
   // First: it may touch further days.
-  const mayLose = await noteTreatments(tx, treatments, touched, { rows, onlyAdded })
-  if (onlyAdded) await noteMeetings(tx, meetings, rows, stored, touched)
+  const mayLose = await noteTreatments(tx, treatments, touched, { chunks, onlyAdded })
+  if (onlyAdded) await noteMeetings(tx, meetings, chunks, touched)
   else await recomputeSeen(tx, touched)
   if (onlyAdded && mayLose) await dropLost(tx, indicators, touched)
   await recomputeRollups(tx, indicators, touched, { onlyAdded })

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { ActivityRows } from '../db/activity-rows.ts'
+import type { StoredRows } from '../db/activity-rows.ts'
 import { bigints, instants, texts } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
 import { COUNTS, lockTouched, OUTSIDERS, touchedActivities } from './compile.ts'
@@ -43,20 +43,21 @@ export class MeetingBook {
     this.#noted.clear()
   }
 
-  /** Takes the rows in the order of their key; returns the meetings that come before what was noted. */
-  take(rows: ActivityRows, order: Uint32Array): Meeting[] {
+  /** Takes the rows of a chunk; returns the meetings that come before what was noted. */
+  take(rows: StoredRows): Meeting[] {
     const fresh: Meeting[] = []
     const outsiders: ReadonlySet<string> = new Set(OUTSIDERS)
     if (this.#texts.size + this.#containers.size > VALUES_AT_MOST) this.#forgetValues()
-    for (const row of order) {
+    for (let row = 0; row < rows.identities.length; row += 1) {
       if (outsiders.has(rows.actorKinds[row] as string)) continue
-      if (this.#isFirst(rows, row, ANY)) fresh.push({ row, dimension: 'any', value: '' })
       const container = rows.containers[row] as number
       const { network, country } = rows.origins[row] as { network: string | null; country: string | null }
       if (!Number.isNaN(container) && this.#isFirst(rows, row, this.#number(this.#containers, container)))
         fresh.push({ row, dimension: 'container', value: String(container) })
-      if (network !== null && this.#isFirst(rows, row, this.#number(this.#texts, network)))
-        fresh.push({ row, dimension: 'network', value: network })
+      const isNewNetwork = network === null || this.#isFirst(rows, row, this.#number(this.#texts, network))
+      if (isNewNetwork && network !== null) fresh.push({ row, dimension: 'network', value: network })
+      // Who was met with a network was met.
+      if (isNewNetwork && this.#isFirst(rows, row, ANY)) fresh.push({ row, dimension: 'any', value: '' })
       if (country !== null && this.#isFirst(rows, row, this.#number(this.#texts, country)))
         fresh.push({ row, dimension: 'country', value: country })
     }
@@ -71,7 +72,7 @@ export class MeetingBook {
     return made
   }
 
-  #isFirst(rows: ActivityRows, row: number, value: number): boolean {
+  #isFirst(rows: StoredRows, row: number, value: number): boolean {
     return this.#noted.lower(rows.identities[row] as number, value, rows.instants[row] as number)
   }
 
@@ -82,19 +83,22 @@ export class MeetingBook {
   }
 }
 
-/** Notes the first meetings of rows that were just stored, none of which corrects or is corrected. */
+/** Notes the first meetings of what was just stored, none of which corrects or is corrected. */
 export async function noteMeetings(
   tx: Connection,
   book: MeetingBook,
-  rows: ActivityRows,
-  stored: Uint32Array,
+  chunks: readonly StoredRows[],
   touched: string,
 ): Promise<void> {
   await lockTouched(tx, touched)
   // Behind the locks: whoever took away a meeting of these people has committed.
   const revision = await sql<{ n: number }>`select last_value as n from seen_revision`.execute(tx)
   book.asOf(revision.rows[0]?.n ?? 0)
-  const meetings = book.take(rows, stored)
+  // One by one: what two of them meet first is noted by both where the later one has the earlier instant.
+  for (const rows of chunks) await insertMeetings(tx, rows, book.take(rows))
+}
+
+async function insertMeetings(tx: Connection, rows: StoredRows, meetings: readonly Meeting[]): Promise<void> {
   if (meetings.length === 0) return
   const row = (n: number) => (meetings[n] as Meeting).row
   await sql`

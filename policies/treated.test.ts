@@ -285,7 +285,9 @@ test('what another import took away meanwhile is noted again', async () => {
   subjects.set('10', new Set(['2']))
   const book = new TreatmentBook()
   const note = () =>
-    session.transaction((tx) => noteTreatments(tx, book, TOUCHED, { rows: { subjects, special: [] }, onlyAdded: true }))
+    session.transaction((tx) =>
+      noteTreatments(tx, book, TOUCHED, { chunks: [{ subjects, hasSpecial: false }], onlyAdded: true }),
+    )
   await note()
   await sql`truncate subject_department`.execute(t.db)
   await note()

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { ActivityRows } from '../db/activity-rows.ts'
+import type { StoredRows } from '../db/activity-rows.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ActiveIndicator, hasRollups, rollupKey, touchedActivities } from './compile.ts'
 import { usesTreatment } from './indicator.ts'
@@ -32,7 +32,7 @@ export class TreatmentBook {
   }
 
   /** The pairs of a chunk that were not noted before. */
-  take(subjects: ActivityRows['subjects']): Pair[] {
+  take(subjects: StoredRows['subjects']): Pair[] {
     const fresh: Pair[] = []
     for (const [department, met] of subjects) {
       const number = this.#numberOf(department) << Number(LOW_BITS)
@@ -59,7 +59,7 @@ export class TreatmentBook {
 }
 
 export interface Met {
-  rows: Pick<ActivityRows, 'subjects' | 'special'>
+  chunks: readonly Pick<StoredRows, 'subjects' | 'hasSpecial'>[]
   /** False when a record may count no longer. */
   onlyAdded: boolean
 }
@@ -73,9 +73,9 @@ export async function noteTreatments(
   tx: Connection,
   book: TreatmentBook,
   touched: string,
-  { rows, onlyAdded }: Met,
+  { chunks, onlyAdded }: Met,
 ): Promise<boolean> {
-  if (rows.subjects.size === 0 && (onlyAdded || rows.special.length === 0)) return false
+  if (!chunks.some(({ subjects, hasSpecial }) => subjects.size > 0 || (hasSpecial && !onlyAdded))) return false
   await lockTreatments(tx)
   if (!onlyAdded) {
     const told = await notePairs(tx, touched, toldOn(touched))
@@ -85,7 +85,7 @@ export async function noteTreatments(
   // Behind the lock: whoever took a pair away has committed.
   const revision = await sql<{ n: number }>`select last_value as n from seen_revision`.execute(tx)
   book.asOf(revision.rows[0]?.n ?? 0)
-  const fresh = book.take(rows.subjects)
+  const fresh = chunks.flatMap(({ subjects }) => book.take(subjects))
   if (fresh.length === 0) return false
   return notePairs(
     tx,

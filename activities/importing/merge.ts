@@ -1,5 +1,7 @@
 import { ensureMonths, mergeActivities } from '../../db/activities.ts'
+import type { ActivityRows, StoredRows } from '../../db/activity-rows.ts'
 import { commitChunk, lockForChunk, storeQuarantined, storeTexts } from '../../db/chunks.ts'
+import type { Connection } from '../../db/connection.ts'
 import { storeFacts } from '../../db/facts.ts'
 import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
 import { noticeTouched } from '../../db/notices.ts'
@@ -7,6 +9,7 @@ import { lockDecisions } from '../../db/subject-keys.ts'
 import type { Vault } from '../../db/vault.ts'
 import { type Books, countTouched } from '../../policies/counting.ts'
 import { activeIndicators } from '../../policies/load.ts'
+import type { ReadAhead } from './ahead.ts'
 import type { PreparedChunk } from './prepare.ts'
 
 export interface MergeContext extends Books {
@@ -14,38 +17,93 @@ export interface MergeContext extends Books {
   importId: string
   connectorId: string
   movesConnector: boolean
+  /** Takes back the memory of rows that are stored. */
+  spareRows: ActivityRows[]
 }
 
 /**
- * Stores a prepared chunk whole or not at all: signals, quarantine, rollups of the touched days, balance, cursor and the
- * requests to look at the people again are one transaction. A chunk that is stored already is left alone.
+ * Chunks that are committed together at most. A person-day is recomputed once for all of them, and of a log in order of
+ * time most days are touched by several. Where a day ends after as many as the second number, the transaction ends too:
+ * then the days of the next one are not recomputed by both.
  */
-export async function mergeChunk(
+const CHUNKS_A_COMMIT = 8
+const CHUNKS_OF_WHOLE_DAYS = 4
+/** So long a transaction stays open for a source that is slower than the database. */
+const WAITED_MS = 5_000
+
+/**
+ * Stores chunks as they come, several in a transaction where they come quickly: signals, quarantine, rollups of the
+ * touched days, balance, cursor and the requests to look at the people again are stored together or not at all.
+ */
+export async function mergeChunks(
   session: ImportSession,
   context: MergeContext,
-  chunk: PreparedChunk,
-  number: number,
+  chunks: ReadAhead<PreparedChunk>,
+  chunkRecords: number,
 ): Promise<void> {
-  await ensureMonths(session.db, chunk.days)
-  await session.transaction(async (tx) => {
-    const { vault, importId, connectorId } = context
-    if (!(await lockForChunk(tx, importId, number))) return
-    await lockDecisions(tx, chunk.facts.length > 0 ? 'facts' : 'activities')
+  const months = new Set<string>()
+  for (let chunk = await chunks.take(); chunk !== undefined; chunk = await chunks.take()) {
+    const first = chunk
+    await ensureMonths(session.db, first.days)
+    for (const month of monthsOf(first)) months.add(month)
+    await session.transaction(async (tx) => {
+      const merge = new Merge(session, tx, context)
+      await lockDecisions(tx, first.facts.length > 0 ? 'facts' : 'activities')
+      await merge.store(first)
+      // What waits for facts waits for one chunk of them only; their lock cannot be had behind the other one.
+      while (first.facts.length === 0 && merge.received < merge.chunksAtMost * chunkRecords) {
+        const next = await chunks.ready(WAITED_MS)
+        if (next === undefined || next.facts.length > 0 || !monthsOf(next).every((month) => months.has(month))) break
+        await chunks.take()
+        await merge.store(next)
+      }
+      await merge.finish()
+    })
+  }
+}
+
+const monthsOf = ({ days }: PreparedChunk): string[] => [...new Set([...days].map((day) => day.slice(0, 7)))]
+
+/** One transaction. */
+class Merge {
+  received = 0
+  readonly #session: ImportSession
+  readonly #tx: Connection
+  readonly #context: MergeContext
+  readonly #stored: StoredRows[] = []
+  readonly #touchedByFacts: number[] = []
+  #lastDay: string | undefined
+  #dayEnded = false
+  #onlyAdded = true
+  #counts = false
+
+  constructor(session: ImportSession, tx: Connection, context: MergeContext) {
+    this.#session = session
+    this.#tx = tx
+    this.#context = context
+  }
+
+  get chunksAtMost(): number {
+    return this.#dayEnded ? CHUNKS_OF_WHOLE_DAYS : CHUNKS_A_COMMIT
+  }
+
+  async store(chunk: PreparedChunk): Promise<void> {
+    const { vault, importId, connectorId, movesConnector, spareRows } = this.#context
+    const tx = this.#tx
+    this.received += chunk.received
+    const lastDay = [...chunk.days].sort().at(-1)
+    this.#dayEnded = this.#lastDay !== undefined && lastDay !== undefined && lastDay > this.#lastDay
+    this.#lastDay = lastDay ?? this.#lastDay
+    if (!(await lockForChunk(tx, importId, chunk.number))) return
     const textsId = chunk.texts === null ? null : await storeTexts(tx, vault, chunk.texts.packed, chunk.texts.id)
-    const { rows } = chunk
-    const { records, stored, onlyAdded } = await mergeActivities(session, tx, rows)
+    const { records, stored, onlyAdded } = await mergeActivities(this.#session, tx, chunk.rows)
+    spareRows.push(chunk.rows)
     const facts = await storeFacts(tx, vault, { importId, touched: TOUCHED }, chunk.facts)
     if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
-    if (chunk.activities + chunk.facts.length > 0) {
-      // As they are now: a policy made while the import runs counts from its next chunk on.
-      const indicators = await activeIndicators(tx)
-      const counted = { rows, stored, onlyAdded: onlyAdded && chunk.facts.length === 0 }
-      await countTouched(tx, context, indicators, TOUCHED, counted)
-    }
     await commitChunk(tx, vault, {
       importId,
       connectorId,
-      number,
+      number: chunk.number,
       counts: {
         received: chunk.received,
         stored: records + facts.stored,
@@ -58,9 +116,23 @@ export async function mergeChunk(
       sources: chunk.sources,
       position: chunk.position,
       skip: chunk.skip,
-      movesConnector: context.movesConnector,
+      movesConnector,
       seen: chunk.seen,
     })
-    await noticeTouched(tx, facts.touchedIdentities, TOUCHED)
-  })
+    this.#stored.push(stored)
+    this.#touchedByFacts.push(...facts.touchedIdentities)
+    this.#onlyAdded &&= onlyAdded && chunk.facts.length === 0
+    this.#counts ||= chunk.activities + chunk.facts.length > 0
+  }
+
+  /** Recounts what the chunks touched, once for all of them. */
+  async finish(): Promise<void> {
+    const tx = this.#tx
+    if (this.#counts) {
+      // As they are now: a policy made while the import runs counts from its next transaction on.
+      const indicators = await activeIndicators(tx)
+      await countTouched(tx, this.#context, indicators, TOUCHED, { chunks: this.#stored, onlyAdded: this.#onlyAdded })
+    }
+    await noticeTouched(tx, this.#touchedByFacts, TOUCHED)
+  }
 }

@@ -17,6 +17,8 @@ import type { ChunkEnd, ChunkPart } from './drafts.ts'
 
 /** A chunk whose activities are rows and whose texts are packed: nothing but SQL is left to do. */
 export interface PreparedChunk extends Omit<ChunkEnd, 'type'> {
+  /** Of the import, from 1. */
+  number: number
   /** Records that became activities; one of a finding may have several rows. */
   activities: number
   rows: ActivityRows
@@ -208,7 +210,7 @@ export class ChunkInMaking {
   }
 
   /** Ends the chunk: all of it is packed when this returns. */
-  async close({ type: _, ...end }: ChunkEnd): Promise<PreparedChunk> {
+  async close(number: number, { type: _, ...end }: ChunkEnd): Promise<PreparedChunk> {
     const accountsOfFacts = this.#facts.flatMap(({ fact }) => [fact.person, ...(fact.aliases ?? [])])
     await this.#resolving
     await this.#resolveAccounts(accountsOfFacts)
@@ -216,6 +218,7 @@ export class ChunkInMaking {
     const packed = await this.#texts.finish()
     return {
       ...end,
+      number,
       activities: this.#activities,
       rows: this.#rows,
       days: new Set([...this.#days].map((day) => new Date(day * DAY_MS).toISOString().slice(0, 10))),
@@ -230,5 +233,33 @@ export class ChunkInMaking {
       zoneAssumed: this.#zoneAssumed,
       texts: packed === null ? null : { id: this.#textsId, packed },
     }
+  }
+}
+
+interface Preparing {
+  signal: AbortSignal
+  /** Chunks of the import that are stored. */
+  number: number
+  prepared(number: number): void
+}
+
+export async function* prepareChunks(
+  context: PrepareContext,
+  parts: AsyncIterable<ChunkPart | ChunkEnd>,
+  { signal, number, prepared }: Preparing,
+): AsyncGenerator<PreparedChunk> {
+  let making: ChunkInMaking | undefined
+  for await (const part of parts) {
+    signal.throwIfAborted()
+    making ??= new ChunkInMaking(context)
+    if (part.type === 'part') {
+      await making.add(part)
+      continue
+    }
+    number += 1
+    const chunk = await making.close(number, part)
+    making = undefined
+    prepared(number)
+    yield chunk
   }
 }

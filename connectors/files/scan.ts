@@ -31,6 +31,8 @@ export interface RowSink {
  */
 export class RowScanner {
   readonly #separator: number
+  /** What is above it ends no cell: most characters are told from the few that do by one comparison. */
+  readonly #highest: number
   readonly #sink: RowSink
   #text = ''
   /** Pieces that were not looked at yet. */
@@ -44,6 +46,7 @@ export class RowScanner {
 
   constructor(separator: string, sink: RowSink) {
     this.#separator = separator.charCodeAt(0)
+    this.#highest = Math.max(this.#separator, QUOTE)
     this.#sink = sink
   }
 
@@ -98,6 +101,7 @@ export class RowScanner {
   #scanRow(): boolean {
     const text = this.#text
     const separator = this.#separator
+    const highest = this.#highest
     const length = text.length
     const start = this.#at
     const cells: string[] = []
@@ -124,7 +128,7 @@ export class RowScanner {
         let code = END
         while (at < length) {
           code = text.charCodeAt(at)
-          if (code === separator || code === LF || code === CR || code === QUOTE) break
+          if (code <= highest && (code === separator || code === LF || code === CR || code === QUOTE)) break
           at += 1
         }
         if (at < length && code === QUOTE) return this.#badLine(start, at)

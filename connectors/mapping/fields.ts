@@ -3,12 +3,19 @@ export type FieldReader = (record: Readonly<Record<string, unknown>>) => string
 
 const NONE: FieldReader = () => ''
 
+/**
+ * A function of its own for a field: what reads one field of all records knows where it is, what is shared by several
+ * fields looks for its name each time. The name gets into it as a JSON text, which is what it is in a program.
+ */
+const fieldOf = (key: string) =>
+  new Function('record', `return record[${JSON.stringify(key)}]`) as (record: Record<string, unknown>) => unknown
+
 /** By header, compared without case. */
 export function columnReader(name: string | undefined): FieldReader {
   if (name === undefined) return NONE
-  const key = name.toLowerCase()
+  const read = fieldOf(name.toLowerCase())
   return (record) => {
-    const value = record[key]
+    const value = read(record)
     return typeof value === 'string' ? value.trim() : ''
   }
 }
@@ -18,7 +25,10 @@ export function pathReader(path: string | undefined): FieldReader {
   if (path === undefined) return NONE
   const names = path.split('.')
   // Without dots, and not what every object has: the common case needs no questions.
-  if (names.length === 1 && !(path in {})) return (record) => textOf(record[path])
+  if (names.length === 1 && !(path in {})) {
+    const read = fieldOf(path)
+    return (record) => textOf(read(record))
+  }
   return (record) => {
     let value: unknown = Object.hasOwn(record, path) ? record[path] : undefined
     if (value === undefined && names.length > 1) {

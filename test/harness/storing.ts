@@ -38,7 +38,10 @@ export async function storeActivities(
   return session.transaction(async (tx) => {
     const merged = await mergeActivities(session, tx, rows)
     await stored()
-    await countTouched(tx, { meetings: book, treatments }, await indicators(tx), TOUCHED, { rows, ...merged })
+    await countTouched(tx, { meetings: book, treatments }, await indicators(tx), TOUCHED, {
+      chunks: [merged.stored],
+      onlyAdded: merged.onlyAdded,
+    })
     return merged.records
   })
 }
