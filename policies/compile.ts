@@ -241,25 +241,38 @@ export async function recomputeRollups(
         and indicator_day.rollup_key = any (${keys}::uuid[])`.execute(tx)
   }
   if (keys.length === 0) return
+  const columns = sql`identity_id, day, rollup_key, count, objects, items, bytes, amount, first_at, last_at`
+  const measures = (table: string) =>
+    sql.raw(
+      ['count', 'objects', 'items', 'bytes', 'amount', 'first_at', 'last_at'].map((name) => `${table}.${name}`).join(),
+    )
+  // Most rollups are new, and an insertion that may meet another row takes twice as long as one that cannot: behind the
+  // locks nobody else makes them.
   await sql`
-    insert into indicator_day (identity_id, day, rollup_key, count, objects, items, bytes, amount, first_at, last_at)
-    select identity_id, day, (${keys}::uuid[])[hit], count(*), count(distinct object_key), sum(items),
-           sum(bytes), max(amount), min(at), max(at)
-    from (
-      select a.identity_id, t.day, unnest(${hitsOf([...counted.values()])}) as hit, a.object_key,
-             coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at
-      from ${touchedActivities(touched)}
-      where ${COUNTS}
-    ) hit
-    group by identity_id, day, hit
-    order by identity_id, day, hit
-    on conflict (identity_id, day, rollup_key) do update
-    set count = excluded.count, objects = excluded.objects, items = excluded.items, bytes = excluded.bytes,
-        amount = excluded.amount, first_at = excluded.first_at, last_at = excluded.last_at
-    where (indicator_day.count, indicator_day.objects, indicator_day.items, indicator_day.bytes, indicator_day.amount,
-           indicator_day.first_at, indicator_day.last_at)
-      is distinct from (excluded.count, excluded.objects, excluded.items, excluded.bytes, excluded.amount,
-                        excluded.first_at, excluded.last_at)`.execute(tx)
+    with counted as (
+      select identity_id, day, (${keys}::uuid[])[hit] as rollup_key, count(*) as count, count(distinct object_key) as objects,
+             sum(items) as items, sum(bytes) as bytes, max(amount) as amount, min(at) as first_at, max(at) as last_at
+      from (
+        select a.identity_id, t.day, unnest(${hitsOf([...counted.values()])}) as hit, a.object_key,
+               coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at
+        from ${touchedActivities(touched)}
+        where ${COUNTS}
+      ) hit
+      group by identity_id, day, hit
+      order by identity_id, day, hit
+    ), compared as materialized (
+      select counted.*, known.count is not null as is_known, (${measures('counted')}) is distinct from (${measures('known')}) as differs
+      from counted left join lateral (
+        select ${measures('r')} from indicator_day r
+        where r.identity_id = counted.identity_id and r.day = counted.day and r.rollup_key = counted.rollup_key offset 0
+      ) known on true
+    ), changed as (
+      insert into indicator_day (${columns}) select ${columns} from compared where is_known and differs
+      on conflict (identity_id, day, rollup_key) do update
+      set count = excluded.count, objects = excluded.objects, items = excluded.items, bytes = excluded.bytes,
+          amount = excluded.amount, first_at = excluded.first_at, last_at = excluded.last_at
+    )
+    insert into indicator_day (${columns}) select ${columns} from compared where not is_known`.execute(tx)
 }
 
 /**

@@ -101,14 +101,26 @@ export async function noteMeetings(
 async function insertMeetings(tx: Connection, rows: StoredRows, meetings: readonly Meeting[]): Promise<void> {
   if (meetings.length === 0) return
   const row = (n: number) => (meetings[n] as Meeting).row
+  // Most are new, and an insertion that may meet another row takes twice as long as one that cannot.
   await sql`
+    with met as materialized (
+      select met.*, known.first_at as known_at
+      from unnest(${bigints(meetings.length, (n) => rows.identities[row(n)] as number)}::bigint[],
+                  ${texts(meetings.length, (n) => (meetings[n] as Meeting).dimension)}::text[],
+                  ${texts(meetings.length, (n) => (meetings[n] as Meeting).value)}::text[],
+                  ${instants(meetings.length, (n) => rows.instants[row(n)] as number)}::timestamptz[])
+           as met (identity_id, dimension, value, first_at)
+      left join lateral (
+        select seen.first_at from identity_seen seen
+        where seen.identity_id = met.identity_id and seen.dimension = met.dimension and seen.value = met.value offset 0
+      ) known on true
+    ), earlier as (
+      insert into identity_seen (identity_id, dimension, value, first_at)
+      select identity_id, dimension, value, first_at from met where first_at < known_at
+      on conflict (identity_id, dimension, value) do update set first_at = excluded.first_at
+    )
     insert into identity_seen (identity_id, dimension, value, first_at)
-    select * from unnest(${bigints(meetings.length, (n) => rows.identities[row(n)] as number)}::bigint[],
-                         ${texts(meetings.length, (n) => (meetings[n] as Meeting).dimension)}::text[],
-                         ${texts(meetings.length, (n) => (meetings[n] as Meeting).value)}::text[],
-                         ${instants(meetings.length, (n) => rows.instants[row(n)] as number)}::timestamptz[])
-    on conflict (identity_id, dimension, value) do update set first_at = excluded.first_at
-    where excluded.first_at < identity_seen.first_at`.execute(tx)
+    select identity_id, dimension, value, first_at from met where known_at is null`.execute(tx)
 }
 
 /**
