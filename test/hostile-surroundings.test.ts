@@ -9,6 +9,7 @@ import { startImport } from '../api/processes.ts'
 import { closeImport, openPullImport } from '../db/imports.ts'
 import { Spool } from '../db/spool.ts'
 import { type S3StandIn, startS3 } from '../sandbox/s3.ts'
+import { commandArguments } from './harness/command.ts'
 import { crampedDisk } from './harness/cramped-disk.ts'
 import { gatewayTo } from './harness/gateway.ts'
 import { importing } from './harness/importing.ts'
@@ -184,7 +185,7 @@ async function crampedOrSkip(skip: (why: string) => never) {
 
 /** A worker of the imports queue in a process of its own, with another way to the database than the test's. */
 function importWorker(w: World, databaseUrl: string): ChildProcess & Disposable {
-  const worker = spawn(process.execPath, ['--import', 'tsx', 'cli/openirm.ts', 'work', '--queues', 'imports'], {
+  const worker = spawn(process.execPath, [...commandArguments(), 'work', '--queues', 'imports'], {
     cwd: path.join(import.meta.dirname, '..'),
     stdio: 'ignore',
     env: {

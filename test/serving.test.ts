@@ -46,7 +46,7 @@ function secret(name: string, content: string): string {
 }
 
 function start(args: string[]): Running {
-  const started = startOpenirm(args, env)
+  const started = startOpenirm(args, env, { shipped: true })
   running.push(started)
   return started
 }

@@ -14,6 +14,7 @@ import {
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { commandArguments } from '../../test/harness/command.ts'
 import { commandLine, waitFor } from './processes.ts'
 import { findTemporalCli } from './temporal-cli.ts'
 
@@ -40,9 +41,12 @@ function dataDirectory(): string {
 /** The user of a process; nothing means the one of the tests. */
 type User = { uid?: number; gid?: number }
 
-function up(dataDir: string, { as = {}, more = {} }: { as?: User; more?: Record<string, string> } = {}) {
+function up(
+  dataDir: string,
+  { as = {}, more = {}, shipped = true }: { as?: User; more?: Record<string, string>; shipped?: boolean } = {},
+) {
   const { DATABASE_URL: _, TEMPORAL_ADDRESS: __, ...env } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/openirm.ts', 'up'], {
+  const child = spawn(process.execPath, [...commandArguments({ shipped }), 'up'], {
     cwd: root,
     env: { ...env, OPENIRM_DATA_DIR: dataDir, OPENIRM_LOG_LEVEL: 'silent', ...more },
     ...as,
@@ -85,7 +89,7 @@ test('starts once per directory, recovers from kill -9, and leaves no process be
   expect(await statusOf(apiOf(first.output()), token)).toBe(200)
   expect(await statusOf(apiOf(first.output()), `${token.slice(0, -1)}?`)).toBe(401)
 
-  const refused = up(dataDir)
+  const refused = up(dataDir, { shipped: false })
   const [code] = await once(refused.child, 'exit')
   expect(code).toBe(1)
   expect(refused.output()).toContain(
@@ -98,7 +102,7 @@ test('starts once per directory, recovers from kill -9, and leaves no process be
   await once(first.child, 'exit')
   expect(servers(dataDir)).toEqual(orphans)
 
-  const second = up(dataDir)
+  const second = up(dataDir, { shipped: false })
   expect(await second.isUp()).toBe(true)
   // The token was shown once, and it and its holder outlived the crash.
   expect(second.output()).not.toContain('oirm_')

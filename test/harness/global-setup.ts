@@ -6,6 +6,7 @@ import { startPostgres } from '../../cli/embedded/postgres.ts'
 import { findTemporalCli, findTemporalTestServer } from '../../cli/embedded/temporal-cli.ts'
 import { startTemporal } from '../../cli/embedded/temporal-server.ts'
 import { bundleWorkflows } from '../../worker/worker.ts'
+import { bundleCommand } from './command.ts'
 import { prepareTemplate } from './database.ts'
 import { collectStatusesIn, unseenStatuses } from './statuses.ts'
 import { isWhole } from './whole-run.ts'
@@ -15,9 +16,9 @@ const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_wri
 
 /**
  * One real PostgreSQL and one real Temporal server for the run; test files clone databases from a migrated template. The
- * workflows are bundled once, for all workers here and in processes that tests start. The time-skipping server is only
- * fetched here: whoever needs it starts one of its own, since time is the server's. A run of everything fails when an
- * operation was never seen to answer with a status that the contract declares.
+ * workflows are bundled once, for all workers here and in processes that tests start, and so is the command. The
+ * time-skipping server is only fetched here: whoever needs it starts one of its own, since time is the server's. A run of
+ * everything fails when an operation was never seen to answer with a status that the contract declares.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-test-'))
@@ -31,6 +32,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   process.env['OPENIRM_TEST_DATABASE_URL'] = postgres.url
   process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] = temporal.address
   await prepareTemplate(postgres.url)
+  process.env['OPENIRM_TEST_COMMAND'] = await bundleCommand(path.join(dataDir, 'command'))
   const bundle = path.join(dataDir, 'workflows.js')
   writeFileSync(bundle, (await bundling).code)
   process.env['OPENIRM_WORKFLOW_BUNDLE'] = bundle

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
+import { commandArguments } from './command.ts'
 import { eventually } from './world.ts'
 
 const root = path.join(import.meta.dirname, '../..')
@@ -20,10 +21,17 @@ export interface Running {
   stop(): Promise<Ran>
 }
 
-/** Starts the `openirm` command in a process of its own. Servers of the caller's environment are not passed on. */
-export function startOpenirm(args: readonly string[], env: Record<string, string> = {}): Running {
+/**
+ * Starts the `openirm` command in a process of its own, as the run bundled it unless it is wanted as `shipped`. Servers of
+ * the caller's environment are not passed on.
+ */
+export function startOpenirm(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  as: { shipped?: boolean } = {},
+): Running {
   const { DATABASE_URL: _, TEMPORAL_ADDRESS: __, ...inherited } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/openirm.ts', ...args], {
+  const child = spawn(process.execPath, [...commandArguments(as), ...args], {
     cwd: root,
     env: { ...inherited, OPENIRM_LOG_LEVEL: 'silent', ...env },
   })

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runBadgingScript } from '../../sandbox/microsoft-badging-client.ts'
 import { blockRequest, exchange, runUploadScript } from '../../sandbox/microsoft-upload-client.ts'
+import { commandArguments } from '../harness/command.ts'
 import { eventually } from '../harness/world.ts'
 import { type Edge, edge, HEADER, lines, named, row } from './edge.ts'
 
@@ -208,7 +209,7 @@ const root = path.join(import.meta.dirname, '../..')
 
 /** The API in a process of its own, so that it can be killed. */
 async function serve(): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/openirm.ts', 'serve', '--port', '0'], {
+  const child = spawn(process.execPath, [...commandArguments(), 'serve', '--port', '0'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
