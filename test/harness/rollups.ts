@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { type ActiveIndicator, rollupKey } from '../../policies/compile.ts'
 import { usesPolicyZone } from '../../policies/indicator.ts'
-import { loadIndicators } from '../../policies/load.ts'
+import { builtInIndicators } from './built-in.ts'
 
 /**
  * `indicator_day` with the `indicator_id` of everybody who reads a rollup, for a `from`: of the built-in indicators, in UTC, or of
@@ -15,7 +15,11 @@ export function namedRollups(indicators: Iterable<ActiveIndicator> = builtIn()) 
       using (rollup_key))`
 }
 
-const builtIn = (): ActiveIndicator[] =>
-  [...loadIndicators().values()].map((indicator) =>
+/** Made once: a rollup's key is remembered with its indicator. */
+let inUtc: ActiveIndicator[] | undefined
+function builtIn(): ActiveIndicator[] {
+  inUtc ??= [...builtInIndicators().values()].map((indicator) =>
     usesPolicyZone(indicator.where) ? { ...indicator, timeZone: 'UTC' } : indicator,
   )
+  return inUtc
+}

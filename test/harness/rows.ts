@@ -6,13 +6,8 @@ import { insertSealed } from '../../db/vault.ts'
 import { canonicalJson } from '../../domain/canonical.ts'
 import { partSecrets } from '../../domain/form.ts'
 import type { IndicatorDefinition } from '../../policies/indicator.ts'
-import {
-  definitionFrom,
-  loadIndicators,
-  loadTemplates,
-  type PolicyOverrides,
-  syncIndicators,
-} from '../../policies/load.ts'
+import { definitionFrom, type PolicyOverrides, syncIndicators } from '../../policies/load.ts'
+import { builtInIndicators, builtInTemplates, storeBuiltIn } from './built-in.ts'
 import type { TestDatabase } from './database.ts'
 
 /** An active connector of a kind, as a finished set-up leaves it. */
@@ -50,10 +45,11 @@ export async function insertPolicy(
   own: readonly IndicatorDefinition[] = [],
 ): Promise<string> {
   const id = uuid()
-  const indicators = loadIndicators()
+  const indicators = new Map(builtInIndicators())
   for (const each of own) indicators.set(each.id, each)
-  await syncIndicators(t.db, indicators.values())
-  const chosen = loadTemplates().get(template)
+  await storeBuiltIn(t.db, new Set(own.map(({ id }) => id)))
+  await syncIndicators(t.db, own)
+  const chosen = builtInTemplates().get(template)
   if (!chosen) throw new Error(`no template ${template}`)
   const definition = canonicalJson(definitionFrom(chosen, indicators, overrides))
   await t.db.transaction().execute(async (tx) => {
