@@ -204,11 +204,16 @@ const eachRow = (state: State, change: (table: string, row: Row) => Row): State 
     Object.entries(state).map(([table, rows]) => [table, rows.map((row) => change(table, { ...row }))]),
   )
 
-/** Keeps all that is stored under a name; `restore` brings it back. */
+/** Keeps all that is stored under a name; `restore` brings it back. Its tables are made once. */
 export async function keep(pool: pg.Pool, name: string): Promise<void> {
   const all = await tables(pool)
-  await pool.query(`drop schema if exists ${name} cascade; create schema ${name};
-    ${all.map((table) => `create table ${name}.${table.name} as select ${table.columns} from ${table.name}`).join(';\n')}`)
+  const { rows } = await pool.query<{ made: boolean }>('select to_regnamespace($1) is not null as made', [name])
+  const put = all.map(({ name: table, columns }) =>
+    rows[0]?.made
+      ? `delete from ${name}.${table}; insert into ${name}.${table} select ${columns} from ${table}`
+      : `create table ${name}.${table} as select ${columns} from ${table}`,
+  )
+  await pool.query(`begin; create schema if not exists ${name}; ${put.join(';\n')}; commit`)
 }
 
 export async function restore(pool: pg.Pool, name: string): Promise<void> {
