@@ -1,19 +1,23 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { paced } from './pace.ts'
 
-async function elapsed(requestsPerSecond: number | undefined, requests: number): Promise<number> {
-  const next = paced(requestsPerSecond)
-  const startedAt = performance.now()
-  await Promise.all(Array.from({ length: requests }, next))
-  return performance.now() - startedAt
-}
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 test('no more than so many requests begin in a second, the first at once', async () => {
+  const next = paced(50)
+  const startedAt = performance.now()
+  await Promise.all(Array.from({ length: 21 }, next))
   // 20 intervals of 20 ms; a timer may be a millisecond early.
-  expect(await elapsed(50, 21)).toBeGreaterThan(380)
-  expect(await elapsed(50, 1)).toBeLessThan(20)
+  expect(performance.now() - startedAt).toBeGreaterThan(380)
+
+  // On a clock that stands still nothing that waits would end.
+  vi.useFakeTimers()
+  await paced(50)()
 })
 
 test('without a limit nothing waits', async () => {
-  expect(await elapsed(undefined, 1_000)).toBeLessThan(50)
+  vi.useFakeTimers()
+  await Promise.all(Array.from({ length: 1_000 }, paced(undefined)))
 })

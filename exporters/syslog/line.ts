@@ -20,6 +20,11 @@ export const LINE_LIMITS: LineLimits = { connectMs: 10_000, writeMs: 20_000, fin
  * not to be taken for an answer to ours.
  */
 const SETTLE_MS = { least: 2, most: 500 }
+/**
+ * And for so many turns of the event loop: a process that was held up for the whole time comes to its timers before it
+ * reads what arrived meanwhile.
+ */
+const SETTLE_TURNS = 10
 
 /** Why a line is broken, by code; a class of its own so that nothing has to be read from a text. */
 export class LineBroken extends Error {
@@ -113,6 +118,7 @@ export async function openLine(
       }),
     async finish() {
       await whole(settleMs, null, () => {})
+      await whole(limits.finishMs, null, (done) => afterTurns(SETTLE_TURNS, done))
       ourEnd = true
       await whole(limits.finishMs, null, () => socket.end())
       socket.destroy()
@@ -122,6 +128,10 @@ export async function openLine(
       socket.destroy()
     },
   }
+}
+
+function afterTurns(turns: number, done: () => void): void {
+  setImmediate(() => (turns > 1 ? afterTurns(turns - 1, done) : done()))
 }
 
 function dial(config: SyslogConfig, allowPrivateAddresses: boolean): Socket {

@@ -153,6 +153,10 @@ describe('messages', () => {
   })
 })
 
+function holdUp(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
 describe('a line that breaks', () => {
   test('leaves its sender saying retry, and a new one goes on', async () => {
     const siem = await received()
@@ -167,8 +171,18 @@ describe('a line that breaks', () => {
     expect(numbers(siem)).toEqual([1, 2, 3, 1, 2, 3, 4, 5, 6])
   })
 
-  test('by the receiver ending it first counts as broken, even with everything written', async () => {
-    const listening = await listen(createServer((socket) => socket.resume().once('data', () => socket.end())))
+  test.each([
+    ['', 0],
+    [', and with this process held up', 30],
+  ])('by the receiver ending it first counts as broken, even with everything written%s', async (_, heldMs) => {
+    const listening = await listen(
+      createServer((socket) =>
+        socket.resume().once('data', () => {
+          socket.end()
+          holdUp(heldMs)
+        }),
+      ),
+    )
     onTestFinished(() => listening.close())
     const sender = await opened({ port: listening.port, transport: 'tcp' })
     expect(await sender.send(range(1, 2))).toMatchObject(
