@@ -1,6 +1,7 @@
 import type { Activity, Mapped, Outcome, Rejected } from '../../domain/signal.ts'
 import { ADDRESS } from '../files/columns.ts'
 import { parseDate } from '../files/dates.ts'
+import { fieldOf } from '../mapping/fields.ts'
 import type { BadgeConfig } from './config.ts'
 
 export type BadgeRecord = Readonly<Record<string, unknown>>
@@ -39,7 +40,7 @@ export function badgeMapper(settings: BadgeConfig): (record: BadgeRecord) => Map
     const activity: Activity = {
       type: 'activity',
       sourceId:
-        id === '' ? `${who.toLowerCase()}\u001f${door}\u001f${date.at.toISOString()}\u001f${outcome}` : `id\u001f${id}`,
+        id === '' ? `${who.toLowerCase()}\u001f${door}\u001f${date.at.getTime()}\u001f${outcome}` : `id\u001f${id}`,
       actor: { scheme: personScheme, value: who },
       actorKind: 'user',
       at: date.at,
@@ -51,7 +52,7 @@ export function badgeMapper(settings: BadgeConfig): (record: BadgeRecord) => Map
     }
     if (name !== '') activity.object = name
     if (date.zoneAssumed) activity.zoneAssumed = true
-    if (priority.has(door.toLowerCase())) activity.flags = PRIORITY
+    if (priority.size > 0 && priority.has(door.toLowerCase())) activity.flags = PRIORITY
     return activity
   }
 }
@@ -80,12 +81,15 @@ function fieldReader(name: string | undefined): (record: BadgeRecord) => string 
   if (name === undefined) return () => ''
   const lower = name.toLowerCase()
   let known = name
+  let read = fieldOf(name)
   return (record) => {
-    let value = record[known]
+    let value = read(record)
     if (value === undefined) {
-      // Other records of the file name it in the same way.
-      known = Object.keys(record).find((key) => key.toLowerCase() === lower) ?? name
-      value = record[known]
+      const found = Object.keys(record).find((key) => key.toLowerCase() === lower) ?? name
+      value = record[found]
+      // Other records of the file name it in the same way; one that mixes its names has no function made for each.
+      if (known === name && found !== name) read = fieldOf(found)
+      known = found
     }
     return typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : ''
   }
