@@ -10,7 +10,7 @@ import {
 } from '@temporalio/worker'
 import { destination, type Logger, pino } from 'pino'
 import type { Deps } from '../activities/deps.ts'
-import { CHUNK_RECORDS } from '../activities/importing/drafts.ts'
+import { CHUNK_RECORDS_AT_MOST } from '../activities/importing/drafts.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
 import { AccessBook } from '../connectors/access.ts'
 import { openOriginLookup } from '../connectors/origin.ts'
@@ -77,7 +77,7 @@ export async function openPlatform(addresses: PlatformAddresses, ring: KeyRing, 
     hostname: os.hostname().replace(/[^\x21-\x7e]/g, '') || 'openirm',
     allowPrivateAddresses: env['OPENIRM_ALLOW_PRIVATE_ADDRESSES'] === 'true',
     maxFileBytes: countIn(env, 'OPENIRM_MAX_FILE_BYTES') ?? MAX_FILE_BYTES,
-    chunkRecords: countIn(env, 'OPENIRM_CHUNK_RECORDS', CHUNK_RECORDS),
+    chunkRecords: countIn(env, 'OPENIRM_CHUNK_RECORDS', CHUNK_RECORDS_AT_MOST),
   }
   const native = await openNative(log, access).catch(async (error: unknown) => {
     await connection.close()

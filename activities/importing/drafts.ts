@@ -2,11 +2,10 @@ import type { Page, Position, SourceRecord } from '../../connectors/connector.ts
 import { Batches, type Run } from '../../connectors/files/batches.ts'
 import type { ChunkSource } from '../../db/chunks.ts'
 
-/**
- * Records of one chunk at most. A few chunks are in memory at once, and its texts are sealed as one value. The four
- * meetings that each record may be have to fit into a `MeetingTable`.
- */
+/** Records of one chunk. A few chunks are in memory at once, and its texts are sealed as one value. */
 export const CHUNK_RECORDS = 25_000
+/** The four meetings that each record of a chunk may be have to fit into a `MeetingTable`. */
+export const CHUNK_RECORDS_AT_MOST = 75_000
 /** Rows may be long: a chunk also ends with so much text. */
 export const CHUNK_CHARACTERS = 64 * 1024 * 1024
 /** A slow source still shows progress: a chunk is closed at the end of a page after so long. */

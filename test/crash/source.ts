@@ -7,11 +7,13 @@ import type { Installation } from './installation.ts'
 export interface SourceSize {
   /** Of each of the files of ordinary work. */
   perFile: number
-  /** Of the installation: a source is above one chunk and below two. */
+  /** Of the installation. */
   chunkRecords: number
 }
+/** Above one chunk and below two. */
 export const SMALL: SourceSize = { perFile: 510, chunkRecords: 6_000 }
-export const LARGE: SourceSize = { perFile: 5_100, chunkRecords: 50_000 }
+/** Several transactions of several chunks. */
+export const LARGE: SourceSize = { perFile: 5_100, chunkRecords: 6_000 }
 
 const FILES = 10
 const LAST = 1_000
