@@ -216,6 +216,11 @@ function verbsOf(predicate: Predicate): ReadonlySet<string> | null {
   return 'field' in predicate && predicate.field === 'verb' ? new Set(predicate.in) : null
 }
 
+/** What a rollup says, by the columns that say it. */
+const measures = (of: (name: string) => string) =>
+  sql.raw(['count', 'objects', 'items', 'bytes', 'amount', 'first_at', 'last_at'].map(of).join(', '))
+const ROLLUP_COLUMNS = sql`identity_id, day, rollup_key, ${measures((name) => name)}`
+
 export interface RecomputeOptions {
   /** Nothing that counted before counts no longer: no rollup can disappear, and most do not change. */
   onlyAdded?: boolean
@@ -241,11 +246,6 @@ export async function recomputeRollups(
         and indicator_day.rollup_key = any (${keys}::uuid[])`.execute(tx)
   }
   if (keys.length === 0) return
-  const columns = sql`identity_id, day, rollup_key, count, objects, items, bytes, amount, first_at, last_at`
-  const measures = (table: string) =>
-    sql.raw(
-      ['count', 'objects', 'items', 'bytes', 'amount', 'first_at', 'last_at'].map((name) => `${table}.${name}`).join(),
-    )
   // Most rollups are new, and an insertion that may meet another row takes twice as long as one that cannot: behind the
   // locks nobody else makes them.
   await sql`
@@ -261,18 +261,18 @@ export async function recomputeRollups(
       group by identity_id, day, hit
       order by identity_id, day, hit
     ), compared as materialized (
-      select counted.*, known.count is not null as is_known, (${measures('counted')}) is distinct from (${measures('known')}) as differs
+      select counted.*, known.count is not null as is_known,
+             (${measures((name) => `counted.${name}`)}) is distinct from (${measures((name) => `known.${name}`)}) as differs
       from counted left join lateral (
-        select ${measures('r')} from indicator_day r
+        select ${measures((name) => name)} from indicator_day r
         where r.identity_id = counted.identity_id and r.day = counted.day and r.rollup_key = counted.rollup_key offset 0
       ) known on true
     ), changed as (
-      insert into indicator_day (${columns}) select ${columns} from compared where is_known and differs
+      insert into indicator_day (${ROLLUP_COLUMNS}) select ${ROLLUP_COLUMNS} from compared where is_known and differs
       on conflict (identity_id, day, rollup_key) do update
-      set count = excluded.count, objects = excluded.objects, items = excluded.items, bytes = excluded.bytes,
-          amount = excluded.amount, first_at = excluded.first_at, last_at = excluded.last_at
+      set ${measures((name) => `${name} = excluded.${name}`)}
     )
-    insert into indicator_day (${columns}) select ${columns} from compared where not is_known`.execute(tx)
+    insert into indicator_day (${ROLLUP_COLUMNS}) select ${ROLLUP_COLUMNS} from compared where not is_known`.execute(tx)
 }
 
 /**

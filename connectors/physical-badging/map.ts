@@ -80,16 +80,18 @@ function outcomes({ successWords, failureWords }: BadgeConfig): (word: string) =
 function fieldReader(name: string | undefined): (record: BadgeRecord) => string {
   if (name === undefined) return () => ''
   const lower = name.toLowerCase()
-  let known = name
   let read = fieldOf(name)
+  let isFound = false
   return (record) => {
     let value = read(record)
     if (value === undefined) {
       const found = Object.keys(record).find((key) => key.toLowerCase() === lower) ?? name
       value = record[found]
-      // Other records of the file name it in the same way; one that mixes its names has no function made for each.
-      if (known === name && found !== name) read = fieldOf(found)
-      known = found
+      // Other records of the file name it in the same way. Once: one that mixes its names would have a function made for each.
+      if (!isFound && found !== name) {
+        read = fieldOf(found)
+        isFound = true
+      }
     }
     return typeof value === 'string' ? value.trim() : typeof value === 'number' ? String(value) : ''
   }

@@ -128,3 +128,21 @@ test('a CSV file without a mandatory column is not read at all', async () => {
     field: 'AccessStatus',
   })
 })
+
+test('events of one file may write the names of their fields in several ways', async () => {
+  const event = {
+    UserId: 'ann@example.com',
+    AssetId: 'DOOR-1',
+    EventTime: '2026-03-02T08:00:00',
+    AccessStatus: 'Success',
+  }
+  const written = (spell: (name: string) => string) =>
+    Object.fromEntries(Object.entries(event).map(([name, value]) => [spell(name), value]))
+  const asSet = (name: string) => name
+  const ways = [asSet, (name: string) => name.toUpperCase(), (name: string) => name.toLowerCase()]
+  const found = await readAll(JSON.stringify([...ways, ...ways].map(written)))
+  expect(found.map((each) => ({ ...each, raw: undefined }))).toEqual(
+    Array.from(found, () => expect.objectContaining({ type: 'activity', container: 'DOOR-1', outcome: 'success' })),
+  )
+  expect(found).toHaveLength(6)
+})
