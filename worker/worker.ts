@@ -2,7 +2,6 @@ import path from 'node:path'
 import {
   bundleWorkflowCode,
   type NativeConnection,
-  Worker,
   type WorkflowBundleOption,
   type WorkflowBundleWithSourceMap,
 } from '@temporalio/worker'
@@ -11,6 +10,7 @@ import { createActivities } from '../activities/index.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
 import type { KeyRing } from '../db/keyring.ts'
 import { TASK_QUEUES } from '../domain/processes.ts'
+import { WorkerOfProcess } from './workflow-thread.ts'
 
 export type Queue = keyof typeof TASK_QUEUES
 
@@ -52,7 +52,7 @@ export async function startWorkers(deps: Deps, options: WorkerOptions): Promise<
   const queues = options.queues ?? (Object.keys(TASK_QUEUES) as Queue[])
   const workers = await Promise.all(
     queues.map((queue) =>
-      Worker.create({
+      WorkerOfProcess.create({
         connection: options.connection,
         namespace: options.namespace,
         taskQueue: TASK_QUEUES[queue],

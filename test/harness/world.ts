@@ -18,6 +18,7 @@ import { formOf, partSecrets } from '../../domain/form.ts'
 import { SEARCH_ATTRIBUTES } from '../../domain/processes.ts'
 import { exporterKind } from '../../exporters/kinds.ts'
 import { type Queue, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
+import { keepWorkflowThreads } from '../../worker/workflow-thread.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { keepHistories, ringOfWorld } from './histories.ts'
 import { insertConnector, insertPolicy } from './rows.ts'
@@ -195,6 +196,7 @@ async function over(t: TestDatabase, server: Server, { queues, log }: WorldOptio
 }
 
 Runtime.install({ logger: new DefaultLogger('WARN', () => {}) })
+keepWorkflowThreads()
 
 /** Repeats until it does not throw, or answers something true where `until` asks for it. */
 export async function eventually<T>(
