@@ -65,7 +65,8 @@ export async function testDatabase(ring: KeyRing = createKeyRing()): Promise<Tes
   const name = `test_${randomBytes(6).toString('hex')}`
   const admin = new pg.Client(serverUrl)
   await admin.connect()
-  await admin.query(`create database ${name} template ${templateName()}`)
+  // Copied by the file, nothing of it goes through the log.
+  await admin.query(`create database ${name} template ${templateName()} strategy file_copy`)
   await admin.end()
 
   const url = withDatabase(serverUrl, name)

@@ -1,5 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startPostgres } from '../../cli/embedded/postgres.ts'
@@ -8,6 +7,7 @@ import { startTemporal } from '../../cli/embedded/temporal-server.ts'
 import { bundleWorkflows } from '../../worker/worker.ts'
 import { bundleCommand } from './command.ts'
 import { prepareTemplate } from './database.ts'
+import { folderOfRun } from './run-folder.ts'
 import { collectStatusesIn, unseenStatuses } from './statuses.ts'
 import { isWhole } from './whole-run.ts'
 
@@ -21,9 +21,8 @@ const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_wri
  * everything fails when an operation was never seen to answer with a status that the contract declares.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-test-'))
-  chmodSync(dataDir, 0o755)
   const log = { info: (message: string) => process.stderr.write(`${message}\n`) }
+  const dataDir = await folderOfRun(log)
   const bundling = bundleWorkflows()
   const postgres = await startPostgres({ dataDir, log, settings: UNSAFE_AND_FAST })
   const { path: cliPath } = await findTemporalCli({ log })
