@@ -8,7 +8,7 @@ import { openRangeBackfill, readBackfill, settlePiece } from '../db/backfills.ts
 import { closeImport } from '../db/imports.ts'
 import { cutRange } from '../domain/pieces.ts'
 import { TASK_QUEUES } from '../domain/processes.ts'
-import { bundleWorkflows } from '../worker/worker.ts'
+import { bundleWorkflows } from '../worker/bundle.ts'
 import { trailSettings } from './harness/trail.ts'
 import { world } from './harness/world.ts'
 

@@ -1,15 +1,10 @@
-import path from 'node:path'
-import {
-  bundleWorkflowCode,
-  type NativeConnection,
-  type WorkflowBundleOption,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker'
+import type { NativeConnection, WorkflowBundleOption } from '@temporalio/worker'
 import type { Deps } from '../activities/deps.ts'
 import { createActivities } from '../activities/index.ts'
 import { EncryptingCodec } from '../activities/payload-codec.ts'
 import type { KeyRing } from '../db/keyring.ts'
 import { TASK_QUEUES } from '../domain/processes.ts'
+import { bundleWorkflows } from './bundle.ts'
 import { WorkerOfProcess } from './workflow-thread.ts'
 
 export type Queue = keyof typeof TASK_QUEUES
@@ -18,17 +13,6 @@ export type Queue = keyof typeof TASK_QUEUES
 const CONCURRENCY: Record<Queue, number> = { imports: 4, evaluation: 2, triage: 20, exports: 20 }
 /** Work that is under way at a stop gets so long to end; what does not is tried again elsewhere. */
 const SHUTDOWN_GRACE = '10 seconds'
-
-const workflowsPath = path.join(import.meta.dirname, '../workflows/index.ts')
-
-/** Bundled once per process; every queue's worker shares it. */
-export const bundleWorkflows = (from = workflowsPath): Promise<WorkflowBundleWithSourceMap> =>
-  bundleWorkflowCode({
-    workflowsPath: from,
-    logger: { ...console, log: quiet, trace: quiet, debug: quiet, info: quiet } as never,
-  })
-
-function quiet(): void {}
 
 export interface RunningWorkers {
   /** Settles when all workers have ended; rejects when one failed. */

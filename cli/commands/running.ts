@@ -88,7 +88,7 @@ export function addBundling(program: Command): void {
     )
     .argument('<file>')
     .action(async (file: string) => {
-      const { bundleWorkflows } = await import('../../worker/worker.ts')
+      const { bundleWorkflows } = await import('../../worker/bundle.ts')
       const { code } = await bundleWorkflows()
       writeFileSync(file, code)
       say(`wrote ${file}, ${Math.round(code.length / 1000)} kB`)
