@@ -15,6 +15,8 @@ export interface ClaimedPiece {
   importId: string
   /** Part of the import's workflow id. */
   run: string
+  /** Read once more: nothing was found in it, or its source could still deliver. Never given by older versions. */
+  sweep?: boolean
 }
 
 export interface Claim {
@@ -52,8 +54,10 @@ export const claimPieces =
       }
       const pause = backfill.hours === null ? 0 : untilAllowed(backfill.hours as unknown as DailyHours, new Date())
       if (backfill.state === 'running' && pause === 0) {
-        for (const piece of await store.nextPieces(tx, backfillId, atMost)) {
-          const given = await givePiece(tx, deps, backfill, piece)
+        const next = await store.nextPieces(tx, backfillId, atMost)
+        pieces.push(...(await giveRanges(tx, backfill, next)))
+        for (const piece of next.filter(isFile)) {
+          const given = await giveFile(tx, deps, backfill, piece)
           if (given !== null) pieces.push({ number: piece.number, ...given })
         }
       }
@@ -73,18 +77,30 @@ export const claimPieces =
     })
   }
 
+type FilePiece = store.PieceRow & { file_name_id: string }
+const isFile = (piece: store.PieceRow): piece is FilePiece => piece.file_name_id !== null
+
+async function giveRanges(
+  tx: Connection,
+  { id, connector_id }: store.BackfillRow,
+  next: readonly store.PieceRow[],
+): Promise<ClaimedPiece[]> {
+  const ranges = next.filter((piece) => !isFile(piece))
+  const importIds = await store.startPieces(tx, id, ranges, connector_id)
+  return ranges.map(({ number, sweep }, index) => {
+    const importId = importIds[index] as string
+    return { number, importId, run: importId, ...(sweep ? { sweep } : {}) }
+  })
+}
+
 /** Null when there is nothing to import: the same bytes came in before. */
-async function givePiece(
+async function giveFile(
   tx: Connection,
   deps: Deps,
   backfill: store.BackfillRow,
-  piece: store.PieceRow,
+  piece: FilePiece,
 ): Promise<Omit<ClaimedPiece, 'number'> | null> {
   const backfillId = backfill.id
-  if (piece.file_name_id === null) {
-    const importId = await store.startPiece(tx, backfillId, piece, backfill.connector_id)
-    return { importId, run: importId }
-  }
   const name = (await openSealed(tx, deps.vault, [piece.file_name_id])).get(piece.file_name_id)?.toString() ?? ''
   const file = path.join(backfill.folder as string, path.basename(name))
   const { sha256, bytes } = await deps.spool.put(createReadStream(file), deps.maxFileBytes)

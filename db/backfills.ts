@@ -143,29 +143,37 @@ export async function nextTryAt(db: Connection, backfillId: string): Promise<Dat
   return row?.at ?? null
 }
 
-/** Gives a piece to an import of its own. */
-export async function startPiece(
+/** Gives each piece of a range to an import of its own; the imports in the order of the pieces. */
+export async function startPieces(
   tx: Connection,
   backfillId: string,
-  piece: PieceRow,
+  pieces: readonly PieceRow[],
   connectorId: string,
-): Promise<string> {
-  const importId = uuid()
+): Promise<string[]> {
+  if (pieces.length === 0) return []
+  const importIds = pieces.map(() => uuid())
+  const nominalAt = new Date()
   await tx
     .insertInto('import')
-    .values({
-      id: importId,
-      connector_id: connectorId,
-      source: 'backfill',
-      state: 'running',
-      nominal_at: new Date(),
-      backfill_id: backfillId,
-      range_from: piece.from_at,
-      range_to: piece.to_at,
-    })
+    .values(
+      pieces.map(({ from_at, to_at }, index) => ({
+        id: importIds[index] as string,
+        connector_id: connectorId,
+        source: 'backfill',
+        state: 'running',
+        nominal_at: nominalAt,
+        backfill_id: backfillId,
+        range_from: from_at,
+        range_to: to_at,
+      })),
+    )
     .execute()
-  await markRunning(tx, backfillId, piece.number, importId)
-  return importId
+  await sql`
+    update backfill_piece piece
+    set state = 'running', import_id = given.import_id, tries = piece.tries + 1, not_before = null
+    from unnest(${pieces.map(({ number }) => number)}::int[], ${importIds}::uuid[]) as given (number, import_id)
+    where piece.backfill_id = ${backfillId}::uuid and piece.number = given.number`.execute(tx)
+  return importIds
 }
 
 export const markRunning = (tx: Connection, backfillId: string, number: number, importId: string) =>

@@ -22,9 +22,9 @@ const { sweepBackfill } = patient('Look for what came late')
 const { moveBackfill } = prompt('Book where the backfill stands')
 
 /** Claimed ahead of the window, so that not every piece costs an activity. */
-const AHEAD = 64
+const AHEAD = 60
 /** A long range is read by about so many runs, each of several pieces: a run costs more than an empty day. */
-const RUNS_AIMED_AT = 500
+const RUNS_AIMED_AT = 365
 const PIECES_PER_RUN_AT_MOST = 10
 /** Pieces whose imports run without this run having started them are looked for again after so long. */
 const ASK_AGAIN_MS = 10_000
@@ -100,7 +100,7 @@ export async function backfill({ backfillId }: BackfillInput): Promise<BackfillP
       setCurrentDetails(describe(progress))
     }
     while (!renewing && claim && progress.state === 'running' && window.size < claim.parallel) {
-      const [first, ...more] = queue.splice(0, piecesPerRun(progress))
+      const [first, ...more] = queue.splice(0, piecesPerRun(claim, queue))
       if (!first) break
       start(claim, [first, ...more])
     }
@@ -131,8 +131,14 @@ export async function backfill({ backfillId }: BackfillInput): Promise<BackfillP
   return progress
 }
 
-const piecesPerRun = ({ pieces }: BackfillProgress): number =>
-  Math.min(Math.ceil(pieces / RUNS_AIMED_AT), PIECES_PER_RUN_AT_MOST)
+/**
+ * A pause waits for the end of the runs that are under way, so they are short. Of the sweep they are long: most of its
+ * pieces were empty. Towards its end they are short as well, so that as many as may be go on side by side.
+ */
+function piecesPerRun({ progress, parallel }: Claimed, [next, ...more]: readonly Piece[]): number {
+  if (!next?.sweep) return Math.min(Math.ceil(progress.pieces / RUNS_AIMED_AT), PIECES_PER_RUN_AT_MOST)
+  return Math.ceil((progress.waiting + more.length + 1) / parallel)
+}
 
 async function readPieces({ connectorId, kind }: Claimed, pieces: [Piece, ...Piece[]]): Promise<void> {
   const [{ number, run }] = pieces
