@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -131,6 +131,22 @@ test('files that are not YAML, named otherwise, or take a known id are refused',
   )
   const error = await errorOf(() => loadIndicators('/no/such/folder'))
   expect(error).toMatchObject({ code: 'indicator_invalid', message: 'the directory of indicator files cannot be read' })
+})
+
+test('a file is read anew when it has changed, and nobody changes what another reads', async () => {
+  const folder = folderWith({ 'own-lists.yaml': own })
+  const read = () => loadIndicators(folder).get('own-lists')
+  const first = read()
+  expect(first).toMatchObject({ version: 1 })
+  Object.assign(first ?? {}, { version: 7 })
+  expect(read()).toMatchObject({ version: 1 })
+  writeFileSync(path.join(folder, 'own-lists.yaml'), own.replace('version: 1', 'version: 2'))
+  expect(read()).toMatchObject({ version: 2 })
+  writeFileSync(path.join(folder, 'own-lists.yaml'), 'id: [')
+  expect((await errorOf(read)).message).toBe('own-lists.yaml is not YAML')
+  rmSync(path.join(folder, 'own-lists.yaml'))
+  mkdirSync(path.join(folder, 'own-lists.yaml'))
+  expect(await errorOf(read)).toMatchObject({ code: 'indicator_invalid', message: 'own-lists.yaml cannot be read' })
 })
 
 test('a stored version never changes: another content needs the next number', async () => {

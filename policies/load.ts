@@ -21,16 +21,36 @@ import {
 const builtInIndicators = path.join(import.meta.dirname, 'indicators')
 const builtInTemplates = path.join(import.meta.dirname, 'templates')
 
-/** Parses one file; the error names the file, the path inside it and what was expected. */
+/** What a file said when it was last read, by its path: parsing all of them takes longer than the request that asks. */
+const lastRead = new Map<string, { text: string; definition: unknown }>()
+
+function textOf(file: string, code: ErrorCode): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new AppError(code, `${path.basename(file)} cannot be read`, {
+      cause,
+      fix: 'Let this account read it, or take it out of the directory.',
+    })
+  }
+}
+
+/** Parses one file, anew where its text has changed; the error names the file, the path inside it and what was expected. */
 function readYaml<S extends z.ZodType>(file: string, schema: S, code: ErrorCode): z.output<S> {
+  const text = textOf(file, code)
+  const known = lastRead.get(file)
+  if (known?.text === text) return structuredClone(known.definition) as z.output<S>
   let document: unknown
   try {
-    document = parse(readFileSync(file, 'utf8'))
+    document = parse(text)
   } catch (cause) {
     throw new AppError(code, `${path.basename(file)} is not YAML`, { cause, fix: 'Check indentation and quotes.' })
   }
   const parsed = schema.safeParse(document)
-  if (parsed.success) return parsed.data
+  if (parsed.success) {
+    lastRead.set(file, { text, definition: structuredClone(parsed.data) })
+    return parsed.data
+  }
   const { field, what, fix } = explainIssue(parsed.error)
   throw new AppError(code, `${path.basename(file)}: ${what} at ${field || 'the top'}`, { field, fix })
 }
