@@ -159,12 +159,12 @@ async function raiseAlert(stage: Stage, s3: S3StandIn): Promise<void> {
   for (let back = 20; back >= 4; back -= 1)
     deliver(s3, daysAgo(back), [trailRecord({ user: 'leaver@example.com', at: daysAgo(back) })])
   const night = new Date(`${daysAgo(1).toISOString().slice(0, 10)}T02:00:00Z`)
-  const taken = Array.from({ length: 300 }, (_, index) =>
+  const taken = Array.from({ length: 160 }, (_, index) =>
     trailRecord({
       user: 'leaver@example.com',
       at: night,
       key: `plans/${index}.pdf`,
-      bytes: 200_000_000,
+      bytes: 400_000_000,
       ip: '200.160.2.3',
       bucket: `vault-${index % 5}`,
     }),

@@ -104,25 +104,22 @@ async function tables(pool: pg.Pool): Promise<Table[]> {
   return rows
 }
 
-/** Everything that is stored, as it is. */
+/** Everything that is stored, as it is, in any order: sorting documents is most of what the server would do. */
 export async function readState(pool: pg.Pool): Promise<State> {
   const all = await tables(pool)
   const { rows } = await pool.query<State>(
-    `select ${all
-      .map(
-        ({ name }) => `(select coalesce(jsonb_agg(to_jsonb(t) order by to_jsonb(t)), '[]') from ${name} t) as ${name}`,
-      )
-      .join(',\n')}`,
+    `select ${all.map(({ name }) => `(select coalesce(json_agg(t), '[]') from ${name} t) as ${name}`).join(',\n')}`,
   )
   return rows[0] as State
 }
 
 /** For two looks at one database: equal but for what says that somebody looked again. */
 export function still(state: State): State {
-  return eachRow(state, (table, row) => {
+  const seen = eachRow(state, (table, row) => {
     for (const column of SAYS_IT_LOOKED[table] ?? []) if (column in row) row[column] = row[column] && '<instant>'
     return row
   })
+  return Object.fromEntries(Object.entries(seen).map(([table, rows]) => [table, inOrder(rows)]))
 }
 
 /** For two databases in which the same was done: ids become numbers in the order of what they stand for. */
@@ -188,6 +185,12 @@ function readIds(text: string): RowIds {
   known.set(text, read)
   return read
 }
+
+const inOrder = (rows: readonly Row[]): Row[] =>
+  rows
+    .map((row) => ({ row, text: JSON.stringify(row) }))
+    .sort((a, b) => order(a.text, b.text))
+    .map(({ row }) => row)
 
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
