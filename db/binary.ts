@@ -218,6 +218,10 @@ export function fieldsOf(write: (rows: BinaryRows) => void): DataView {
 
 const ARRAY_HEADER = 20
 
+function putArrayHeader(into: DataView, oid: number, count: number): void {
+  for (const [n, word] of [1, 0, oid, count, 1].entries()) into.setInt32(4 * n, word)
+}
+
 /** An array parameter; `put` writes the element's bytes at a place. */
 function arrayOf(
   oid: number,
@@ -227,7 +231,7 @@ function arrayOf(
 ): Buffer {
   const bytes = Buffer.allocUnsafe(ARRAY_HEADER + count * (4 + size))
   const into = viewOf(bytes)
-  for (const [n, word] of [1, 0, oid, count, 1].entries()) into.setInt32(4 * n, word)
+  putArrayHeader(into, oid, count)
   for (let n = 0, at = ARRAY_HEADER; n < count; n += 1, at += 4 + size) {
     into.setInt32(at, size)
     put(into, at + 4, n)
@@ -261,4 +265,19 @@ export function texts(count: number, of: (n: number) => string): Buffer {
   const rows = new BinaryRows()
   rows.texts(Array.from({ length: count }, (_, n) => of(n)))
   return Buffer.from(rows.bytes.subarray(4, rows.length))
+}
+
+/** `bytea[]`. */
+export function byteas(count: number, of: (n: number) => Uint8Array): Buffer {
+  const values = Array.from({ length: count }, (_, n) => of(n))
+  const bytes = Buffer.allocUnsafe(values.reduce((length, value) => length + 4 + value.length, ARRAY_HEADER))
+  const into = viewOf(bytes)
+  putArrayHeader(into, 17, count)
+  let at = ARRAY_HEADER
+  for (const value of values) {
+    into.setInt32(at, value.length)
+    bytes.set(value, at + 4)
+    at += 4 + value.length
+  }
+  return bytes
 }

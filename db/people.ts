@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import { v7 as uuid } from 'uuid'
 import { normaliseToken, tokensOfIdentifier } from '../domain/name-tokens.ts'
 import { ownText } from '../domain/own-text.ts'
 import { pseudonymFrom } from '../domain/pseudonym.ts'
 import type { Identifier, IdentifierScheme } from '../domain/signal.ts'
+import { bigints, byteas, texts } from './binary.ts'
 import type { Connection, Database } from './connection.ts'
 import { insertSealedRows, sealedRow, type Vault } from './vault.ts'
 
@@ -38,10 +38,12 @@ export class AccountIds {
   }
 }
 
+/** Whoever makes accounts takes turns: two imports that meet a new one at once agree on one identity. */
+const NEW_ACCOUNTS_LOCK = 0x5b003
+
 /**
  * Finds the identities of accounts and creates the unknown ones, each with a person of its own. Set-based: one look-up
- * for all that the cache does not hold. Commits by itself: an identity without activities does no harm, and two
- * imports that meet a new account at once agree on one identity.
+ * for all that the cache does not hold. Commits by itself: an identity without activities does no harm.
  */
 export async function resolveIdentities(
   db: Database,
@@ -49,72 +51,82 @@ export async function resolveIdentities(
   identifiers: Iterable<Identifier>,
   cache: IdentityCache,
 ): Promise<void> {
-  const wanted = new Map<string, Identifier>()
+  const wanted = new Map<string, Account>()
   for (const identifier of identifiers) {
     const text = identifierText(identifier)
-    if (!cache.has(text)) wanted.set(text, identifier)
+    if (cache.has(text) || wanted.has(text)) continue
+    wanted.set(text, { text, identifier, key: vault.lookupKey(`identity/${identifier.scheme}`, text) })
   }
-  if (wanted.size === 0) return
-  const keys = new Map(
-    [...wanted].map(([text, identifier]) => [text, vault.lookupKey(`identity/${identifier.scheme}`, text)]),
-  )
-  const take = async (tx: Connection) => {
-    const missing = [...wanted.keys()].filter((text) => !cache.has(text))
-    if (missing.length === 0) return
-    const rows = await sql<{ id: number; lookup_key: Buffer }>`
-      select identity.id, identity.lookup_key
-      from identity join unnest(${missing.map((text) => wanted.get(text)?.scheme)}::text[],
-                                ${missing.map((text) => keys.get(text))}::bytea[]) as asked (scheme, lookup_key)
-        on identity.scheme = asked.scheme and identity.lookup_key = asked.lookup_key`.execute(tx)
-    const byKey = new Map(rows.rows.map((row) => [row.lookup_key.toString('hex'), row.id]))
-    for (const text of missing) {
-      const id = byKey.get((keys.get(text) as Buffer).toString('hex'))
-      if (id !== undefined) cache.set(text, id)
-    }
-  }
-  await take(db)
-  const unknown = [...wanted].filter(([text]) => !cache.has(text))
-  if (unknown.length === 0) return
+  const found = await takeKnown(db, [...wanted.values()], cache)
+  if (found === wanted.size) return
   await db.transaction().execute(async (tx) => {
-    const sealed = unknown.map(([, identifier]) => sealedRow(vault, 'identity', JSON.stringify(identifier)))
-    await insertSealedRows(tx, sealed)
-    const people = unknown.map(() => ({ uid: uuid(), pseudonym: pseudonymFrom(randomBytes(5)) }))
-    const made = await sql<{ id: number; uid: string }>`
-      insert into person (uid, pseudonym)
-      select * from unnest(${people.map((person) => person.uid)}::uuid[], ${people.map((person) => person.pseudonym)}::text[])
-      returning id, uid`.execute(tx)
-    const idOf = new Map(made.rows.map((row) => [row.uid, row.id]))
-    const inserted = await sql<{ person_id: number; lookup_key: Buffer }>`
-      insert into identity (person_id, scheme, lookup_key, sealed_id)
-      select * from unnest(${people.map((person) => idOf.get(person.uid))}::bigint[],
-                           ${unknown.map(([, identifier]) => identifier.scheme)}::text[],
-                           ${unknown.map(([text]) => keys.get(text))}::bytea[],
-                           ${sealed.map((row) => row.id)}::uuid[]) as fresh (person_id, scheme, lookup_key, sealed_id)
-      order by scheme, lookup_key
-      on conflict (scheme, lookup_key) do nothing
-      returning person_id, lookup_key`.execute(tx)
-    const kept = new Set(inserted.rows.map((row) => row.person_id))
-    const orphans = [...idOf.values()].filter((id) => !kept.has(id))
-    if (orphans.length > 0) {
-      // Somebody else created the same account meanwhile: theirs stays.
-      await tx.deleteFrom('person').where('id', 'in', orphans).execute()
-      const lost = sealed.filter((_, index) => !kept.has(idOf.get(people[index]?.uid ?? '') as number))
-      await tx
-        .deleteFrom('sealed_value')
-        .where(
-          'id',
-          'in',
-          lost.map((row) => row.id),
-        )
-        .execute()
-    }
-    const tokens = unknown.flatMap(([, identifier], index) => {
-      const personId = idOf.get(people[index]?.uid ?? '') as number
-      return kept.has(personId) ? tokensOfIdentifier(identifier).map((token) => ({ token, personId })) : []
-    })
-    await rememberTokens(tx, vault, tokens)
+    // Nobody need wait for the disk: whatever refers to these accounts is committed later, and with it all before it.
+    await sql`
+      select pg_advisory_xact_lock(${NEW_ACCOUNTS_LOCK}), set_config('synchronous_commit', 'off', true)`.execute(tx)
+    const unknown = () => [...wanted.values()].filter(({ text }) => !cache.has(text))
+    await takeKnown(tx, unknown(), cache)
+    await createPeople(tx, vault, unknown(), cache)
   })
-  await take(db)
+}
+
+interface Account {
+  /** See `identifierText`. */
+  text: string
+  identifier: Identifier
+  key: Buffer
+}
+
+/** Takes those that are stored into the cache; how many there are. */
+async function takeKnown(tx: Connection, accounts: readonly Account[], cache: IdentityCache): Promise<number> {
+  if (accounts.length === 0) return 0
+  const { rows } = await sql<{ id: number; place: number }>`
+    select identity.id, asked.place::int
+    from unnest(${texts(accounts.length, (n) => schemeOf(accounts, n))}::text[],
+                ${byteas(accounts.length, (n) => keyOf(accounts, n))}::bytea[])
+           with ordinality as asked (scheme, lookup_key, place)
+    join identity on identity.scheme = asked.scheme and identity.lookup_key = asked.lookup_key`.execute(tx)
+  for (const { id, place } of rows) cache.set((accounts[place - 1] as Account).text, id)
+  return rows.length
+}
+
+const schemeOf = (accounts: readonly Account[], n: number): string => (accounts[n] as Account).identifier.scheme
+const keyOf = (accounts: readonly Account[], n: number): Buffer => (accounts[n] as Account).key
+
+const PSEUDONYM_BYTES = 5
+
+async function createPeople(
+  tx: Connection,
+  vault: Vault,
+  accounts: readonly Account[],
+  cache: IdentityCache,
+): Promise<void> {
+  if (accounts.length === 0) return
+  const sealed = accounts.map(({ identifier }) => sealedRow(vault, 'identity', JSON.stringify(identifier)))
+  await insertSealedRows(tx, sealed)
+  const random = randomBytes(accounts.length * PSEUDONYM_BYTES)
+  const pseudonymOf = (n: number) => pseudonymFrom(random.subarray(n * PSEUDONYM_BYTES, (n + 1) * PSEUDONYM_BYTES))
+  const { rows } = await sql<{ id: number; person_id: number; place: number }>`
+    with fresh as materialized (
+      select nextval(pg_get_serial_sequence('person', 'id')) as person_id, * from unnest(
+        ${texts(accounts.length, pseudonymOf)}::text[], ${texts(accounts.length, (n) => schemeOf(accounts, n))}::text[],
+        ${byteas(accounts.length, (n) => keyOf(accounts, n))}::bytea[], ${sealed.map(({ id }) => id)}::uuid[]
+      ) with ordinality as fresh (pseudonym, scheme, lookup_key, sealed_id, place)
+    ), people as (
+      insert into person (id, uid, pseudonym) overriding system value
+      select person_id, gen_random_uuid(), pseudonym from fresh
+    ), accounts as (
+      insert into identity (person_id, scheme, lookup_key, sealed_id)
+      select person_id, scheme, lookup_key, sealed_id from fresh order by scheme, lookup_key
+      returning id, person_id
+    )
+    select accounts.id, person_id, fresh.place::int from accounts join fresh using (person_id)`.execute(tx)
+  const tokens: { token: string; personId: number }[] = []
+  for (const { id, person_id, place } of rows) {
+    const { text, identifier } = accounts[place - 1] as Account
+    cache.set(text, id)
+    for (const token of tokensOfIdentifier(identifier)) tokens.push({ token, personId: person_id })
+  }
+  await rememberTokens(tx, vault, tokens)
 }
 
 /** Remembers by which words text may name a person; what is known already is left alone. */
@@ -124,10 +136,11 @@ export async function rememberTokens(
   tokens: readonly { token: string; personId: number }[],
 ): Promise<void> {
   if (tokens.length === 0) return
+  const keys = tokens.map(({ token }) => vault.lookupKey('name-token', token))
   await sql`
     insert into name_token (token_key, person_id)
-    select distinct * from unnest(${tokens.map(({ token }) => vault.lookupKey('name-token', token))}::bytea[],
-                                  ${tokens.map(({ personId }) => personId)}::bigint[])
+    select distinct * from unnest(${byteas(keys.length, (n) => keys[n] as Buffer)}::bytea[],
+                                  ${bigints(tokens.length, (n) => tokens[n]?.personId as number)}::bigint[])
     order by 1, 2
     on conflict do nothing`.execute(tx)
 }

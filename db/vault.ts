@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject, rand
 import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { AppError } from '../domain/errors.ts'
+import { byteas } from './binary.ts'
 import type { Connection } from './connection.ts'
 import { KeyedHash, ShortHash } from './keyed-hash.ts'
 import type { KeyRing } from './keyring.ts'
@@ -109,8 +110,9 @@ export async function insertSealedRows(tx: Connection, rows: readonly ReturnType
   await sql`
     insert into sealed_value (id, purpose, key_id, nonce, ciphertext)
     select * from unnest(${rows.map((row) => row.id)}::uuid[], ${rows.map((row) => row.purpose)}::text[],
-                         ${rows.map((row) => row.key_id)}::text[], ${rows.map((row) => row.nonce)}::bytea[],
-                         ${rows.map((row) => row.ciphertext)}::bytea[])`.execute(tx)
+                         ${rows.map((row) => row.key_id)}::text[],
+                         ${byteas(rows.length, (n) => rows[n]?.nonce as Buffer)}::bytea[],
+                         ${byteas(rows.length, (n) => rows[n]?.ciphertext as Buffer)}::bytea[])`.execute(tx)
 }
 
 /** Opens sealed values by id; ids that do not exist are absent from the answer. */

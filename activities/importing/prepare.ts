@@ -65,8 +65,8 @@ const DAY_MS = 86_400_000
 const NO_SUBJECT = {}
 /** Activities of accounts that are met for the first time. */
 const LOOKED_UP_AT_ONCE = 2_000
-/** While those before them are looked up. */
-const WAITING_AT_MOST = 10_000
+/** While the database makes the accounts of one, those of the next are sealed. */
+const LOOK_UPS_AT_ONCE = 2
 /** Some milliseconds of work. */
 const RECORDS_A_TURN = 100
 
@@ -80,8 +80,8 @@ export class ChunkInMaking {
   readonly #texts = new TextsPacker()
   readonly #rows: ActivityRows
   readonly #days = new Set<number>()
-  /** The look-up under way; records are read meanwhile. */
-  #resolving: Promise<void> | null = null
+  /** Look-ups under way; records are read meanwhile. One that failed stays, for its rows are nowhere else. */
+  readonly #resolving = new Set<Promise<void>>()
   #waiting: { activity: Activity; ordinal: number; source: number }[] = []
   readonly #facts: { fact: Fact; line: number }[] = []
   readonly #quarantined: QuarantinedDraft[] = []
@@ -158,14 +158,14 @@ export class ChunkInMaking {
         this.#waiting.push({ activity, ordinal, source })
       else this.#addRow(activity, ordinal, source, identityId)
     }
-    if (this.#waiting.length >= WAITING_AT_MOST) await this.#resolving
-    if (this.#waiting.length < LOOKED_UP_AT_ONCE || this.#resolving !== null) return
-    // One that fails stays here until it is awaited, for its rows are nowhere else.
-    this.#resolving = this.#resolveWaiting().then(() => {
-      this.#resolving = null
+    if (this.#waiting.length < LOOKED_UP_AT_ONCE) return
+    if (this.#resolving.size === LOOK_UPS_AT_ONCE) await Promise.race(this.#resolving)
+    const resolving: Promise<void> = this.#resolveWaiting().then(() => {
+      this.#resolving.delete(resolving)
     })
-    // Until then it must not end the process.
-    this.#resolving.catch(() => {})
+    // Until it is awaited a fault must not end the process.
+    resolving.catch(() => {})
+    this.#resolving.add(resolving)
   }
 
   #addRow(activity: Activity, ordinal: number, sourceIndex: number, identityId: number): void {
@@ -212,7 +212,7 @@ export class ChunkInMaking {
   /** Ends the chunk: all of it is packed when this returns. */
   async close(number: number, { type: _, ...end }: ChunkEnd): Promise<PreparedChunk> {
     const accountsOfFacts = this.#facts.flatMap(({ fact }) => [fact.person, ...(fact.aliases ?? [])])
-    await this.#resolving
+    await Promise.all(this.#resolving)
     await this.#resolveAccounts(accountsOfFacts)
     await this.#resolveWaiting()
     const packed = await this.#texts.finish()
