@@ -57,7 +57,7 @@ const FURTHER_COUNT = 12
 const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
 const INT32_MAX = 2 ** 31 - 1
 const EVENTS_AT_MOST = 10_000
-const FIRST_ROWS = 8_192
+const FIRST_ROWS = 512
 /** Each is sent in turns of its own: small ones would wait for the mapping of the next chunk again and again. */
 const PIECE_BYTES = 512 * 1024
 
@@ -125,7 +125,7 @@ export class ActivityRows {
   #starts = new Uint32Array(FIRST_ROWS)
   #wide = new Uint8Array(FIRST_ROWS)
   #wideRows = 0
-  readonly #piece = Buffer.allocUnsafe(PIECE_BYTES)
+  #piece = Buffer.alloc(0)
 
   constructor(vault: Vault, context: ChunkContext) {
     this.context = context
@@ -363,6 +363,9 @@ export class ActivityRows {
 
   *#pieces(order: Uint32Array, wide: 0 | 1): Generator<Buffer> {
     const rows = this.#rows
+    // Most imports are small: a piece is no larger than all that there is to send.
+    const most = Math.min(PIECE_BYTES, COPY_HEADER.length + rows.length)
+    if (this.#piece.length < most) this.#piece = Buffer.allocUnsafe(most)
     let piece = this.#piece
     let view = viewOf(piece)
     let filled = COPY_HEADER.copy(piece)

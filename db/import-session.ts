@@ -39,7 +39,7 @@ export class ImportSession implements AsyncDisposable {
       throw connectionError(error)
     })
     await client.query(
-      'create temp table touched_day (identity_id bigint not null, day date not null, may_lose boolean not null default false)',
+      'create temp table touched_day (identity_id bigint not null, day date not null, may_lose boolean not null default false) on commit delete rows',
     )
     return new ImportSession(client)
   }
@@ -61,12 +61,9 @@ export class ImportSession implements AsyncDisposable {
     await finished
   }
 
-  /** `work` in a transaction that begins without touched days. */
+  /** `work` in a transaction. It begins without touched days: they go with the transaction that noted them. */
   transaction<T>(work: (tx: Connection) => Promise<T>): Promise<T> {
-    return this.db.transaction().execute(async (tx) => {
-      await this.#client.query('truncate touched_day')
-      return work(tx)
-    })
+    return this.db.transaction().execute(work)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

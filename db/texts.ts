@@ -34,6 +34,9 @@ const QUALITY = 1
 /** 2^18 bytes are looked back: more would hold more memory for a few bytes. */
 const WINDOW = 18
 const PIECE_BYTES = 512 * 1024
+/** Of the first piece: most imports are small. */
+const FIRST_PIECE_BYTES = 32 * 1024
+const NO_PIECE = Buffer.alloc(0)
 
 /** A cell's number, or a text; null where there is none. */
 type Name = number | string | null
@@ -49,7 +52,7 @@ export class TextsPacker {
   })
   readonly #packed: Buffer[] = [Buffer.from([FORMAT])]
   #failure: unknown
-  #piece = Buffer.allocUnsafe(PIECE_BYTES)
+  #piece: Buffer<ArrayBuffer> = Buffer.allocUnsafe(FIRST_PIECE_BYTES)
   /** Pieces that were compressed: their memory serves again. */
   readonly #spare: Buffer<ArrayBuffer>[] = []
   #filled = 0
@@ -118,10 +121,11 @@ export class TextsPacker {
     const most = text.length * 3
     if (this.#filled + most > this.#piece.length) {
       this.#send()
-      if (most > this.#piece.length) {
+      if (most > PIECE_BYTES) {
         this.#compress.write(Buffer.from(text))
         return
       }
+      this.#piece = this.#spare.pop() ?? Buffer.allocUnsafe(PIECE_BYTES)
     }
     this.#filled += this.#piece.write(text, this.#filled, 'utf8')
   }
@@ -129,8 +133,10 @@ export class TextsPacker {
   #send(): void {
     if (this.#filled === 0) return
     const piece = this.#piece
-    this.#compress.write(piece.subarray(0, this.#filled), () => this.#spare.push(piece))
-    this.#piece = this.#spare.pop() ?? Buffer.allocUnsafe(PIECE_BYTES)
+    this.#compress.write(piece.subarray(0, this.#filled), () => {
+      if (piece.length === PIECE_BYTES) this.#spare.push(piece)
+    })
+    this.#piece = NO_PIECE
     this.#filled = 0
   }
 

@@ -1,4 +1,4 @@
-const FIRST_SLOTS = 2 ** 14
+const FIRST_SLOTS = 2 ** 10
 /** 10 MB; there are two such tables at most. */
 const SLOTS_AT_MOST = 2 ** 19
 const FILLED_AT_MOST = 0.6

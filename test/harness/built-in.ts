@@ -1,3 +1,4 @@
+import { openOriginLookup } from '../../connectors/origin.ts'
 import type { Connection } from '../../db/connection.ts'
 import { sha256 } from '../../db/hash.ts'
 import { canonicalJson } from '../../domain/canonical.ts'
@@ -15,6 +16,8 @@ const once = <T>(read: () => T): (() => T) => {
 }
 
 export const builtInIndicators: () => ReadonlyMap<string, IndicatorDefinition> = once(loadIndicators)
+/** A pure function of the address. */
+export const builtInOrigins = once(openOriginLookup)
 export const builtInTemplates: () => ReadonlyMap<string, PolicyTemplate> = once(loadTemplates)
 
 const rows = once(() =>

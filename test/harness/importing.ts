@@ -6,11 +6,11 @@ import type { Deps } from '../../activities/deps.ts'
 import { buildRollups, evaluatePolicy } from '../../activities/evaluation.ts'
 import { runImport } from '../../activities/imports.ts'
 import { AccessBook } from '../../connectors/access.ts'
-import { openOriginLookup } from '../../connectors/origin.ts'
 import { closeImport, openFileImport, openPullImport } from '../../db/imports.ts'
 import type { KeyRing } from '../../db/keyring.ts'
 import { Spool } from '../../db/spool.ts'
 import type { ImportBalance } from '../../domain/processes.ts'
+import { builtInOrigins } from './built-in.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 
 export interface Importing extends AsyncDisposable {
@@ -36,7 +36,7 @@ export async function importing(ring?: KeyRing): Promise<Importing> {
     vault: t.vault,
     spool: new Spool(folder, t.vault),
     temporal: undefined as never,
-    origin: await openOriginLookup(),
+    origin: await builtInOrigins(),
     access: new AccessBook(),
     log: pino({ level: 'silent' }),
     publicUrl: 'http://openirm.test',

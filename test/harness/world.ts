@@ -11,7 +11,6 @@ import { v7 as uuid } from 'uuid'
 import type { Deps } from '../../activities/deps.ts'
 import { EncryptingCodec } from '../../activities/payload-codec.ts'
 import { AccessBook } from '../../connectors/access.ts'
-import { openOriginLookup } from '../../connectors/origin.ts'
 import { Spool } from '../../db/spool.ts'
 import { insertSealed } from '../../db/vault.ts'
 import { formOf, partSecrets } from '../../domain/form.ts'
@@ -19,6 +18,7 @@ import { SEARCH_ATTRIBUTES } from '../../domain/processes.ts'
 import { exporterKind } from '../../exporters/kinds.ts'
 import { type Queue, type RunningWorkers, startWorkers } from '../../worker/worker.ts'
 import { keepWorkflowThreads } from '../../worker/workflow-thread.ts'
+import { builtInOrigins } from './built-in.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { keepHistories, ringOfWorld } from './histories.ts'
 import { insertConnector, insertPolicy } from './rows.ts'
@@ -128,7 +128,7 @@ async function over(t: TestDatabase, server: Server, { queues, log }: WorldOptio
     vault: t.vault,
     spool: new Spool(folder, t.vault),
     temporal: client,
-    origin: await openOriginLookup(),
+    origin: await builtInOrigins(),
     access: new AccessBook(),
     log: log ?? pino({ level: process.env['OPENIRM_LOG_LEVEL'] ?? 'silent' }),
     publicUrl: 'http://openirm.test',
