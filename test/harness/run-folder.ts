@@ -5,7 +5,7 @@ import { removePostgres, type StartLog } from '../../cli/embedded/postgres.ts'
 import { isAlive } from '../../cli/embedded/processes.ts'
 
 const IN_MEMORY = '/dev/shm'
-/** A run of everything holds about a gigabyte at a time. */
+/** Far more than is held at a time: a dozen databases from 11 MB on, and a log of which the server keeps 2 GB at most. */
 const ENOUGH_BYTES = 6e9
 const NAME = /^openirm-test-(\d+)$/
 
