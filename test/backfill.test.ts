@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { claimPieces, moveBackfill } from '../activities/backfill.ts'
 import { reconcileRuns } from '../activities/reconcile.ts'
@@ -140,12 +141,22 @@ test('a backfill is paused, resumed and cancelled; the reconciler brings a lost 
     json: { from: midnight(120).toISOString(), to: midnight(0).toISOString(), parallel: 1 },
   })
   const { id } = created
+  const doneOf = async () => (await admin.get(`/backfills/${id}`)).body.progress.done as number
+  // Before its first claim it could be paused with nothing done.
+  await eventually(doneOf, { until: (done) => done > 0 })
   const paused = await admin.post(`/backfills/${id}/pause`, { key: 'pause' })
   expect(paused.body.state).toBe('paused')
   expect((await admin.post(`/backfills/${id}/pause`, { key: 'pause' })).body.state).toBe('paused')
-  const quiet = await eventually(() => admin.get(`/backfills/${id}`), {
-    until: ({ body }) => body.progress.running <= 32 && body.progress.done > 0,
-  })
+  // The run under way ends; nothing of what was claimed with it begins.
+  const isQuiet = async () => {
+    const before = await doneOf()
+    await sleep(1_500)
+    return (await doneOf()) === before
+  }
+  expect(await eventually(isQuiet, { until: (quiet) => quiet })).toBe(true)
+  const quiet = await admin.get(`/backfills/${id}`)
+  expect(quiet.body.state).toBe('paused')
+  expect(quiet.body.progress.done).toBeLessThan(quiet.body.progress.pieces)
   expect(Date.parse(quiet.body.estimatedEndAt)).toBeGreaterThan(Date.parse(created.createdAt))
   await t.w.client.workflow.getHandle(`backfill/${id}`).terminate('lost on purpose')
   const repairs = await reconcileRuns(t.w.deps)()
