@@ -1,38 +1,28 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { triageStart } from '../../activities/starting.ts'
 import * as processes from '../../api/processes.ts'
-import { findTemporalCli } from '../../cli/embedded/temporal-cli.ts'
-import { type RunningTemporal, startTemporal } from '../../cli/embedded/temporal-server.ts'
 import { type ApprovalInput, type SiemExportState, workflowId } from '../../domain/processes.ts'
 import { startWebhookReceiver } from '../../sandbox/webhook-receiver.ts'
 import { raiseAlert, setPolicy } from '../harness/alerts.ts'
+import { type RenewingTemporal, startRenewingTemporal } from '../harness/renewing.ts'
 import { eventually, refusalOf, type World, world } from '../harness/world.ts'
 
-/** A server that suggests to continue as new after so few events: what takes months elsewhere takes seconds here. */
+/** Of a run, before the server suggests another one. */
 const EVENTS = 40
 const TIMEOUT = { timeout: 90_000 }
 const HOUR_MS = 3_600_000
 
-const dataDir = mkdtempSync(path.join(os.tmpdir(), 'openirm-continuing-'))
-let temporal: RunningTemporal
+let temporal: RenewingTemporal
 let w: World
 
 beforeAll(async () => {
-  chmodSync(dataDir, 0o755)
-  const log = { info: () => {} }
-  const { path: cliPath } = await findTemporalCli({ log })
-  const dynamicConfig = { 'limit.historyCount.suggestContinueAsNew': EVENTS }
-  temporal = await startTemporal({ cliPath, dataDir, log, keep: false, dynamicConfig })
+  temporal = await startRenewingTemporal(EVENTS)
   w = await world({ queues: ['triage', 'exports'], temporalAddress: temporal.address })
 })
 afterAll(async () => {
   await w?.[Symbol.asyncDispose]()
-  await temporal?.stop()
-  rmSync(dataDir, { recursive: true, force: true })
+  await temporal?.[Symbol.asyncDispose]()
 })
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
