@@ -7,6 +7,7 @@ import {
   condition,
   continueAsNew,
   ParentClosePolicy,
+  patched,
   setCurrentDetails,
   setHandler,
   startChild,
@@ -45,11 +46,14 @@ export async function backfill({ backfillId }: BackfillInput): Promise<BackfillP
   let queue: Piece[] = []
   /** Grows whenever a piece ended or somebody acted. */
   let news = 0
+  /** What people asked for, so often. */
+  let acts = 0
   const over = () => progress.state === 'completed' || progress.state === 'cancelled'
 
   const move = (to: BackfillProgress['state']) => async (by: HumanInput) => {
     progress = await moveBackfill({ backfillId, to, by })
     if (over()) for (const scope of window.values()) scope.cancel()
+    acts += 1
     news += 1
     return progress
   }
@@ -85,6 +89,7 @@ export async function backfill({ backfillId }: BackfillInput): Promise<BackfillP
     const room = claim === undefined || window.size < claim.parallel
     const drained = claim !== undefined && claim.pieces.length < AHEAD && window.size > 0
     if (!renewing && progress.state === 'running' && queue.length === 0 && room && !drained) {
+      const actsBefore = acts
       try {
         claim = await claimPieces({ backfillId, atMost: AHEAD, again })
       } catch (error) {
@@ -93,8 +98,9 @@ export async function backfill({ backfillId }: BackfillInput): Promise<BackfillP
         throw error
       }
       again = false
-      // Whatever somebody asked for meanwhile is booked: the claim read it.
-      progress = claim.progress
+      // What somebody asked for meanwhile may have been booked behind the claim: it stands.
+      const stands = acts > actsBefore && patched('acts outlast claims')
+      progress = stands ? { ...claim.progress, state: progress.state } : claim.progress
       queue = claim.pieces
       waitMs = claim.waitMs
       setCurrentDetails(describe(progress))
@@ -117,7 +123,8 @@ export async function backfill({ backfillId }: BackfillInput): Promise<BackfillP
         }
         continue
       }
-      if (running > 0) {
+      // While it is paused there is nothing to look for.
+      if (running > 0 && (state === 'running' || !patched('paused backfills rest'))) {
         again = true
         waitMs ??= ASK_AGAIN_MS
       }
