@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
-import * as validator from 'express-openapi-validator'
 import helmet from 'helmet'
 import type { Deps } from '../activities/deps.ts'
 import { AppError } from '../domain/errors.ts'
@@ -8,7 +7,7 @@ import type { OperationId } from '../openapi/generated/operations.ts'
 import { type Asked, asked, of, operationOf } from './asked.ts'
 import { tokenAuthenticator } from './auth.ts'
 import { codec } from './codec.ts'
-import { contract, matchOperation } from './contract.ts'
+import { matchOperation } from './contract.ts'
 import type { ApiDeps, ApiOptions } from './deps.ts'
 import { docs } from './docs.ts'
 import { asAppError, problemOf } from './errors.ts'
@@ -19,7 +18,7 @@ import { type Performed, perform } from './perform.ts'
 import { MAY, may } from './roles.ts'
 import type { ArrivedFile } from './route.ts'
 import { type AnyRoute, routes } from './routes.ts'
-import { fromValidator } from './validation.ts'
+import { fitsContract, fromValidator } from './validation.ts'
 
 const JSON_LIMIT = '256kb'
 const RATE_PER_MINUTE = 1_200
@@ -63,19 +62,7 @@ export function createApi(platform: Deps, options: ApiOptions = {}): Express {
   app.use(permitted)
   app.use(keyed)
   app.use(bodied)
-  app.use(
-    validator.middleware({
-      apiSpec: contract() as never,
-      validateApiSpec: false,
-      validateRequests: { allowUnknownQueryParameters: false },
-      validateResponses: options.validateResponses ?? false,
-      validateSecurity: false,
-      fileUploader: false,
-      // Everything below is registered by `OperationId`, which the types hold against the contract.
-      operationHandlers: false,
-      serDes: [],
-    }),
-  )
+  app.use(fitsContract(options.validateResponses ?? false))
   app.use(handled(deps))
   app.use(problems(deps))
   return app

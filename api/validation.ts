@@ -1,5 +1,7 @@
-import { error as validatorErrors } from 'express-openapi-validator'
+import type { RequestHandler } from 'express'
+import { middleware, error as validatorErrors } from 'express-openapi-validator'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
+import { contract } from './contract.ts'
 
 interface ValidatorError {
   status: number
@@ -14,6 +16,30 @@ const CODES: Record<number, ErrorCode> = {
   406: 'invalid_request',
   413: 'body_too_large',
   415: 'media_type_unsupported',
+}
+
+const validators = new Map<boolean, RequestHandler[]>()
+
+/**
+ * Holds requests against the contract, and answers where that is asked for. One for all servers of a process: it compiles
+ * an operation's schemas when the operation is first asked for, and keeps nothing of a server.
+ */
+export function fitsContract(answersToo: boolean): RequestHandler[] {
+  const made =
+    validators.get(answersToo) ??
+    middleware({
+      apiSpec: contract() as never,
+      validateApiSpec: false,
+      validateRequests: { allowUnknownQueryParameters: false },
+      validateResponses: answersToo,
+      validateSecurity: false,
+      fileUploader: false,
+      // Everything below is registered by `OperationId`, which the types hold against the contract.
+      operationHandlers: false,
+      serDes: [],
+    })
+  validators.set(answersToo, made)
+  return made
 }
 
 /** Faults that the contract's validator and the body's parser found; null for anything else. */

@@ -40,14 +40,19 @@ export class Spool {
     const hash = createHash('sha256')
     let bytes = 0
     let frame = 0
-    let pending: Buffer = Buffer.alloc(0)
-    const writeFrame = async (plain: Buffer, last: boolean) => {
-      const { key_id, nonce, ciphertext } = this.#vault.seal(frameContext(frame, last), plain)
+    // One place for all frames: a piece is copied once, however small it comes.
+    const plain = Buffer.allocUnsafe(FRAME_BYTES)
+    let filled = 0
+    const writeFrame = async (last: boolean) => {
+      const { key_id, nonce, ciphertext } = this.#vault.seal(frameContext(frame, last), plain.subarray(0, filled))
       const head = Buffer.from(`${JSON.stringify({ k: key_id, n: nonce.toString('base64'), last })}\n`)
       const length = Buffer.alloc(HEADER_BYTES)
       length.writeUInt32BE(head.length + ciphertext.length)
-      await file.write(Buffer.concat([length, head, ciphertext]))
+      // All of it or an error: `write` is content with a part where a disk is nearly full.
+      await file.appendFile(Buffer.concat([length, head]))
+      await file.appendFile(ciphertext)
       frame += 1
+      filled = 0
     }
     try {
       for await (const piece of source) {
@@ -58,13 +63,16 @@ export class Spool {
           })
         }
         hash.update(piece)
-        pending = pending.length === 0 ? Buffer.from(piece) : Buffer.concat([pending, piece])
-        while (pending.length > FRAME_BYTES) {
-          await writeFrame(pending.subarray(0, FRAME_BYTES), false)
-          pending = pending.subarray(FRAME_BYTES)
+        for (let at = 0; at < piece.length; ) {
+          // Not before more comes: the last frame is the one that says so.
+          if (filled === FRAME_BYTES) await writeFrame(false)
+          const some = piece.subarray(at, at + FRAME_BYTES - filled)
+          plain.set(some, filled)
+          filled += some.length
+          at += some.length
         }
       }
-      await writeFrame(pending, true)
+      await writeFrame(true)
       await file.sync()
       await file.close()
       const sha256 = hash.digest('hex')
