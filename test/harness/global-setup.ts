@@ -9,6 +9,7 @@ import { bundleCommand } from './command.ts'
 import { prepareTemplate } from './database.ts'
 import { folderOfRun } from './run-folder.ts'
 import { collectStatusesIn, unseenStatuses } from './statuses.ts'
+import { ONE_PARTITION } from './temporal.ts'
 import { isWhole } from './whole-run.ts'
 
 /** A crash of the test machine may lose a test database; a slow one may not lose the afternoon. */
@@ -26,7 +27,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const bundling = bundleWorkflows()
   const postgres = await startPostgres({ dataDir, log, settings: UNSAFE_AND_FAST })
   const { path: cliPath } = await findTemporalCli({ log })
-  const temporal = await startTemporal({ cliPath, dataDir, log, keep: false })
+  const temporal = await startTemporal({ cliPath, dataDir, log, keep: false, dynamicConfig: ONE_PARTITION })
   process.env['OPENIRM_TEST_TIME_SKIPPING_SERVER'] = (await findTemporalTestServer({ log })).path
   process.env['OPENIRM_TEST_DATABASE_URL'] = postgres.url
   process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] = temporal.address

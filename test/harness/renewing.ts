@@ -3,6 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { findTemporalCli } from '../../cli/embedded/temporal-cli.ts'
 import { startTemporal } from '../../cli/embedded/temporal-server.ts'
+import { ONE_PARTITION } from './temporal.ts'
 
 export interface RenewingTemporal extends AsyncDisposable {
   address: string
@@ -14,7 +15,7 @@ export async function startRenewingTemporal(events: number): Promise<RenewingTem
   chmodSync(dataDir, 0o755)
   const log = { info: () => {} }
   const { path: cliPath } = await findTemporalCli({ log })
-  const dynamicConfig = { 'limit.historyCount.suggestContinueAsNew': events }
+  const dynamicConfig = { ...ONE_PARTITION, 'limit.historyCount.suggestContinueAsNew': events }
   const temporal = await startTemporal({ cliPath, dataDir, log, keep: false, dynamicConfig })
   return {
     address: temporal.address,
