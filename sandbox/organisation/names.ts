@@ -118,7 +118,4 @@ const LETTERS: Record<string, string> = {
 
 /** A name as accounts spell it: lower case a–z, nothing else. */
 export const asAccount = (name: string): string =>
-  [...name.toLowerCase()]
-    .map((letter) => LETTERS[letter] ?? letter.normalize('NFD'))
-    .join('')
-    .replace(/[^a-z]/g, '')
+  name.toLowerCase().replace(/[^a-z]/gu, (letter) => LETTERS[letter] ?? letter.normalize('NFD').replace(/[^a-z]/g, ''))

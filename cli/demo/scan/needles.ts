@@ -31,6 +31,7 @@ export class Needles {
   readonly #stride: number
   readonly #longest: number
   readonly #bits: Uint32Array
+  readonly #bitShift: number
   readonly #shift: number
   /** Gram → first entry by open addressing, −1 where there is none; entries of one gram are chained. */
   readonly #grams: Int32Array
@@ -55,14 +56,17 @@ export class Needles {
       throw new RangeError(`a text of ${shortest} bytes is too short to look for`)
     this.#longest = lengths.reduce((most, length) => Math.max(most, length), 0)
     this.#stride = forms.length === 0 ? 1 : shortest - GRAM + 1
-    this.#bytes = Buffer.concat(forms).map((byte) => FOLD[byte] as number)
+    this.#bytes = Buffer.concat(forms)
     this.#starts = new Uint32Array(forms.length + 1)
     for (const [index, length] of lengths.entries()) this.#starts[index + 1] = (this.#starts[index] as number) + length
 
     const entries = forms.length * this.#stride
-    const width = Math.min(27, Math.max(16, Math.ceil(Math.log2(entries + 1)) + 4))
+    // The bitmap is sparse, so that hardly anything passes; the table of what passes need not be, and stays small.
+    const width = Math.max(12, Math.ceil(Math.log2(entries + 1)) + 1)
+    const bitWidth = Math.min(27, Math.max(16, width + 3))
     this.#shift = 32 - width
-    this.#bits = new Uint32Array(2 ** (width - 5))
+    this.#bitShift = 32 - bitWidth
+    this.#bits = new Uint32Array(2 ** (bitWidth - 5))
     this.#next = new Int32Array(entries)
     this.#grams = new Int32Array(2 ** width)
     this.#first = new Int32Array(2 ** width).fill(-1)
@@ -73,7 +77,7 @@ export class Needles {
       this.#grams[slot] = gram
       this.#next[entry] = this.#first[slot] as number
       this.#first[slot] = entry
-      const bit = Math.imul(gram, MULTIPLIER) >>> this.#shift
+      const bit = Math.imul(gram, MULTIPLIER) >>> this.#bitShift
       this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] as number) | (1 << (bit & 31))
     }
   }
@@ -113,7 +117,7 @@ export class Needles {
         ((FOLD[text[at + 1] as number] as number) << 8) |
         ((FOLD[text[at + 2] as number] as number) << 16) |
         ((FOLD[text[at + 3] as number] as number) << 24)
-      const bit = Math.imul(gram, MULTIPLIER) >>> this.#shift
+      const bit = Math.imul(gram, MULTIPLIER) >>> this.#bitShift
       if (((bits[bit >>> 5] as number) & (1 << (bit & 31))) === 0) continue
       for (let entry = this.#first[this.#slotOf(gram)] as number; entry >= 0; entry = this.#next[entry] as number) {
         const form = Math.floor(entry / this.#stride)
@@ -142,12 +146,17 @@ const gramAt = (bytes: Uint8Array, at: number): number =>
 
 /** A text as surfaces may spell it: escaped in JSON or in an address; where it is not ASCII, in lower case and decomposed too. */
 function formsOf(text: string): Buffer[] {
-  const composed = text.normalize('NFC')
-  const spellings = ASCII.test(text)
-    ? [text]
-    : [composed, composed.toLowerCase(), composed.toUpperCase(), text.normalize('NFD')]
-  const forms = new Set(spellings.flatMap((each) => [each, escaped(each), encodeURIComponent(each)]).map(asciiLower))
+  const forms = new Set(
+    ASCII.test(text) ? [text, encodeURIComponent(text)].map((each) => each.toLowerCase()) : spellingsOf(text),
+  )
   return [...forms].map((form) => Buffer.from(form))
+}
+
+function spellingsOf(text: string): string[] {
+  const composed = text.normalize('NFC')
+  return [composed, composed.toLowerCase(), composed.toUpperCase(), text.normalize('NFD')]
+    .flatMap((each) => [each, escaped(each), encodeURIComponent(each)])
+    .map(asciiLower)
 }
 
 const ASCII = /^\p{ASCII}*$/u
