@@ -92,8 +92,17 @@ interface Table {
   columns: string[]
 }
 
-/** The tables of the schema, partitions through their parents. */
-async function tables(pool: pg.Pool): Promise<Table[]> {
+const tablesOf = new WeakMap<pg.Pool, Promise<Table[]>>()
+
+/** The tables of the schema, which nothing here changes. */
+function tables(pool: pg.Pool): Promise<Table[]> {
+  const found = tablesOf.get(pool) ?? readTables(pool)
+  tablesOf.set(pool, found)
+  return found
+}
+
+/** Partitions through their parents. */
+async function readTables(pool: pg.Pool): Promise<Table[]> {
   const { rows } = await pool.query<Table>(`
     select c.relname as name,
       array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as columns
@@ -107,9 +116,8 @@ async function tables(pool: pg.Pool): Promise<Table[]> {
 /** Everything that is stored, as it is, in any order: sorting documents is most of what the server would do. */
 export async function readState(pool: pg.Pool): Promise<State> {
   const all = await tables(pool)
-  const { rows } = await pool.query<State>(
-    `select ${all.map(({ name }) => `(select coalesce(json_agg(t), '[]') from ${name} t) as ${name}`).join(',\n')}`,
-  )
+  const parts = all.map(({ name }) => `(select coalesce(json_agg(t), '[]') from ${name} t) as ${name}`)
+  const { rows } = await pool.query<State>({ name: 'state', text: `select ${parts.join(',\n')}` })
   return rows[0] as State
 }
 
@@ -217,12 +225,17 @@ export async function keep(pool: pg.Pool, name: string): Promise<void> {
       : `create table ${name}.${table} as select ${columns} from ${table}`,
   )
   await pool.query(`begin; create schema if not exists ${name}; ${put.join(';\n')}; commit`)
+  if (!rows[0]?.made) await pool.query(bringBack(name, all))
 }
 
+/** A function, since it is called after every break: a session plans its statements once. */
+const bringBack = (name: string, all: readonly Table[]): string => `
+  create function ${name}.bring_back() returns void language plpgsql set session_replication_role = replica as $$
+  begin
+    ${all.map(({ name: table }) => `delete from ${table};`).join('\n')}
+    ${all.map(({ name: table, columns }) => `insert into ${table} (${columns}) overriding system value select ${columns} from ${name}.${table};`).join('\n')}
+  end $$`
+
 export async function restore(pool: pg.Pool, name: string): Promise<void> {
-  const all = await tables(pool)
-  await pool.query(`begin; set local session_replication_role = replica;
-    ${all.map((table) => `delete from ${table.name}`).join(';\n')};
-    ${all.map(({ name: table, columns }) => `insert into ${table} (${columns}) overriding system value select ${columns} from ${name}.${table}`).join(';\n')};
-    commit`)
+  await pool.query(`select ${name}.bring_back()`)
 }
