@@ -251,10 +251,12 @@ describe('a slow receiver', () => {
   test('is waited for: nothing piles up here, and everything comes once it reads', async () => {
     const siem = await received()
     siem.pause()
+    // As much evidence as one message takes.
+    const evidence = Array.from({ length: 44 }, () => someEvidence())
     const heavy = (number: number): OutboundDelivery => ({
       number,
       attempt: 1,
-      event: anAlert({ event_id: eventId(number), evidence: Array.from({ length: 60 }, () => someEvidence()) }),
+      event: anAlert({ event_id: eventId(number), evidence }),
     })
     const many = Array.from({ length: 3_000 }, (_, index) => heavy(index + 1))
     const sender = await opened({ port: siem.port, transport: 'tcp' })

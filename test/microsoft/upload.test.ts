@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { blockRequest, exchange, type WireAnswer } from '../../sandbox/microsoft-upload-client.ts'
+import { gzipBomb } from '../harness/gzip-bomb.ts'
 import { type Edge, edge, GUID, HEADER, lines, named, row, type Target } from './edge.ts'
 
 /** What goes over the wire, byte by byte, as Microsoft's scripts and flows send it. */
@@ -338,7 +339,7 @@ describe('what is wrong', () => {
       body: large,
     })
     expect([answer.status, say(answer).error]).toEqual([413, 'body_too_large'])
-    const bomb = gzipSync(Buffer.alloc(300_000_000))
+    const bomb = await gzipBomb('', '\0', 300)
     const own = await small.token(ids)
     const bombed = await raw(
       `/api/signals?jobid=${ids.jobId}`,
