@@ -1,12 +1,10 @@
 import { sql } from 'kysely'
 import type { ActivityRows, SpecialRow, StoredRows } from './activity-rows.ts'
-import { bigints, days, instants, uuids } from './binary.ts'
+import { bigints, instants, uuids } from './binary.ts'
 import type { Connection } from './connection.ts'
 import { type ImportSession, TOUCHED } from './import-session.ts'
-import { orderByKey } from './order.ts'
+import { NewestStored } from './newest-stored.ts'
 import type { Vault } from './vault.ts'
-
-const DAY_MS = 86_400_000
 
 /** The dedupe key of a fact's whole content. */
 export const contentKey = (vault: Vault, content: string): string => {
@@ -27,7 +25,6 @@ export async function ensureMonths(db: Connection, days: Iterable<string>): Prom
 export interface StoredActivities {
   /** Records stored: one that names several accounts has a row for each. */
   records: number
-  stored: StoredRows
   /** False when a record was corrected by this chunk, or may have been before: then what counted may count no longer. */
   onlyAdded: boolean
 }
@@ -35,70 +32,82 @@ export interface StoredActivities {
 const MERGE_LOCK = 0x5b002
 
 /**
- * Stores the rows that are not there yet by COPY, sorted by key. A row that corrects an earlier one marks it and touches
- * its day; the days of the rows themselves are left to `touchDays`. Chunks of one connector are merged one after the
- * other: only they can hold the same records.
+ * What one transaction stores of a connector's activities. Chunks of one connector are merged one after the other: only
+ * they can hold the same records, or correct them.
  */
-export async function mergeActivities(
-  session: ImportSession,
-  tx: Connection,
-  rows: ActivityRows,
-): Promise<StoredActivities> {
-  const { connectorId } = rows.context
-  await sql`select pg_advisory_xact_lock(${MERGE_LOCK}, hashtext(${connectorId}))`.execute(tx)
-  const ordered = rows.inOrder()
-  const newest = await newestStored(tx, rows, ordered)
-  const known = await storedAlready(tx, rows, ordered, newest)
-  const stored = known.size === 0 ? ordered : ordered.filter((row) => !known.has(row))
-  if (stored.length > 0) {
-    for (const { statement, pieces } of rows.copies(stored)) await session.copy(statement, pieces)
-    await rememberNewest(tx, rows, stored, newest)
+export class ActivityMerge {
+  readonly #session: ImportSession
+  readonly #tx: Connection
+  readonly #newest: NewestStored
+  #hasCorrections: boolean | undefined
+
+  private constructor(session: ImportSession, tx: Connection, connectorId: string) {
+    this.#session = session
+    this.#tx = tx
+    this.#newest = new NewestStored(connectorId)
   }
-  const onlyAdded = !(await markCorrected(tx, rows, stored))
-  return { records: rows.recordsOf(stored), stored: rows.keep(stored), onlyAdded }
-}
 
-interface Newest {
-  /** First day of the month of an instant, in days since 1970-01-01. */
-  monthOf(ms: number): number
-  /** Month → the newest instant that is stored of it. */
-  stored: Map<number, number>
-}
+  /** Waits until no other transaction merges what the connector brought. */
+  static async begin(session: ImportSession, tx: Connection, connectorId: string): Promise<ActivityMerge> {
+    await sql`select pg_advisory_xact_lock(${MERGE_LOCK}, hashtext(${connectorId}))`.execute(tx)
+    return new ActivityMerge(session, tx, connectorId)
+  }
 
-/**
- * Up to where the months of these rows are filled. What is newer is not stored yet, and most of what a log says is:
- * only the rest has to be looked up.
- */
-async function newestStored(tx: Connection, rows: ActivityRows, order: Uint32Array): Promise<Newest> {
-  const months = new Map<number, number>()
-  const monthOf = (ms: number): number => {
-    const day = Math.floor(ms / DAY_MS)
-    let month = months.get(day)
-    if (month === undefined) {
-      const date = new Date(day * DAY_MS)
-      month = Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / DAY_MS
-      months.set(day, month)
+  /**
+   * Stores the rows that are not there yet by COPY, sorted by key. A row that corrects an earlier one marks it and touches
+   * its day; the days of the rows themselves are left to `take`, which is given what is stored while the database reads it.
+   */
+  async store(rows: ActivityRows, take: (stored: StoredRows) => void): Promise<StoredActivities> {
+    const ordered = rows.inOrder()
+    await this.#newest.ask(this.#tx, rows, ordered)
+    const known = await storedAlready(this.#tx, rows, ordered, this.#newest)
+    const stored = known.size === 0 ? ordered : ordered.filter((row) => !known.has(row))
+    await this.#copy(rows, stored, () => take(rows.keep(stored)))
+    this.#newest.take(rows, stored)
+    const onlyAdded = !(await this.#markCorrected(rows, stored))
+    return { records: rows.recordsOf(stored), onlyAdded }
+  }
+
+  /** Remembers up to where the connector's months are filled now. */
+  finish(): Promise<void> {
+    return this.#newest.remember(this.#tx)
+  }
+
+  async #copy(rows: ActivityRows, stored: Uint32Array, meanwhile: () => void): Promise<void> {
+    const copies = stored.length === 0 ? [] : [...rows.copies(stored)]
+    const last = copies.pop()
+    for (const { statement, pieces } of copies) await this.#session.copy(statement, pieces)
+    if (last === undefined) meanwhile()
+    else await this.#session.copy(last.statement, last.pieces, meanwhile)
+  }
+
+  /** Marks what corrections and newer versions leave without effect; true when there may be any. */
+  async #markCorrected(rows: ActivityRows, stored: Uint32Array): Promise<boolean> {
+    const corrections = rows.special.filter(({ supersedes }) => supersedes !== null)
+    const versions = rows.special.filter(({ versionOf }) => versionOf !== null)
+    if (corrections.length > 0) {
+      await markSuperseded(this.#tx, corrections)
+      this.#hasCorrections = true
     }
-    return month
+    this.#hasCorrections ??= await hasCorrections(this.#tx)
+    if (this.#hasCorrections && stored.length > 0) await markSupersededByEarlier(this.#tx, rows, stored)
+    if (versions.length > 0) await markOlderVersions(this.#tx, versions)
+    return this.#hasCorrections || versions.length > 0
   }
-  for (const row of order) monthOf(rows.instants[row] as number)
-  const asked = [...new Set(months.values())]
-  const found = await sql<{ month: string; at: Date }>`
-    select month, at from activity_newest where connector_id = ${rows.context.connectorId}
-      and month = any (${days(asked.length, (n) => asked[n] as number)}::date[])`.execute(tx)
-  return { monthOf, stored: new Map(found.rows.map(({ month, at }) => [Date.parse(month) / DAY_MS, at.getTime()])) }
+}
+
+async function hasCorrections(tx: Connection): Promise<boolean> {
+  const known = await sql<{ any: boolean }>`select exists (select from activity_correction) as any`.execute(tx)
+  return known.rows[0]?.any === true
 }
 
 async function storedAlready(
   tx: Connection,
   rows: ActivityRows,
   order: Uint32Array,
-  { monthOf, stored }: Newest,
+  newest: NewestStored,
 ): Promise<Set<number>> {
-  const asked = order.filter((row) => {
-    const at = rows.instants[row] as number
-    return at <= (stored.get(monthOf(at)) ?? Number.NEGATIVE_INFINITY)
-  })
+  const asked = order.filter((row) => !newest.isNewer(rows.instants[row] as number))
   if (asked.length === 0) return new Set()
   const found = await sql<{ places: string | null }>`
     select string_agg((asked.place - 1)::text, ',') as places
@@ -119,68 +128,6 @@ const instantsOf = (rows: ActivityRows, order: Uint32Array): Buffer =>
   instants(order.length, (n) => rows.instants[order[n] as number] as number)
 const keysOf = (rows: ActivityRows, order: Uint32Array): Buffer =>
   uuids(order.length, rows.keys, (n) => (order[n] as number) * 16)
-
-async function rememberNewest(
-  tx: Connection,
-  rows: ActivityRows,
-  stored: Uint32Array,
-  { monthOf, stored: before }: Newest,
-): Promise<void> {
-  const newest = new Map<number, number>()
-  for (const row of stored) {
-    const at = rows.instants[row] as number
-    const month = monthOf(at)
-    if (at > (newest.get(month) ?? before.get(month) ?? Number.NEGATIVE_INFINITY)) newest.set(month, at)
-  }
-  const moved = [...newest]
-  if (moved.length === 0) return
-  await sql`
-    insert into activity_newest (connector_id, month, at)
-    select ${rows.context.connectorId}::uuid, * from unnest(${days(moved.length, (n) => moved[n]?.[0] as number)}::date[],
-                                                            ${instants(moved.length, (n) => moved[n]?.[1] as number)}::timestamptz[])
-    on conflict (connector_id, month) do update set at = excluded.at`.execute(tx)
-}
-
-/** Notes the person-days of stored chunks in `TOUCHED`, each once. */
-export async function touchDays(tx: Connection, chunks: readonly StoredRows[]): Promise<void> {
-  const identities = joined(chunks.map((chunk) => chunk.identities))
-  const on = joined(chunks.map((chunk) => chunk.instants)).map((at) => Math.floor(at / DAY_MS))
-  const first: number[] = []
-  let [identity, day] = [-1, Number.NaN]
-  for (const row of orderByKey(identities, on, on.length)) {
-    if (identities[row] === identity && on[row] === day) continue
-    identity = identities[row] as number
-    day = on[row] as number
-    first.push(row)
-  }
-  if (first.length === 0) return
-  await sql`
-    insert into ${sql.raw(TOUCHED)} (identity_id, day)
-    select * from unnest(${bigints(first.length, (n) => identities[first[n] as number] as number)}::bigint[],
-                         ${days(first.length, (n) => on[first[n] as number] as number)}::date[])`.execute(tx)
-}
-
-function joined(parts: readonly Float64Array[]): Float64Array {
-  const whole = new Float64Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
-
-/** Marks what corrections and newer versions leave without effect; true when there may be any. */
-async function markCorrected(tx: Connection, rows: ActivityRows, stored: Uint32Array): Promise<boolean> {
-  const corrections = rows.special.filter(({ supersedes }) => supersedes !== null)
-  const versions = rows.special.filter(({ versionOf }) => versionOf !== null)
-  if (corrections.length > 0) await markSuperseded(tx, corrections)
-  const known = await sql<{ any: boolean }>`select exists (select from activity_correction) as any`.execute(tx)
-  const corrected = known.rows[0]?.any === true
-  if (corrected && stored.length > 0) await markSupersededByEarlier(tx, rows, stored)
-  if (versions.length > 0) await markOlderVersions(tx, versions)
-  return corrected || versions.length > 0
-}
 
 /** A correction marks the record it corrects, where that one is stored. */
 async function markSuperseded(tx: Connection, corrections: readonly SpecialRow[]): Promise<void> {

@@ -125,6 +125,7 @@ export class ActivityRows {
   #starts = new Uint32Array(FIRST_ROWS)
   #wide = new Uint8Array(FIRST_ROWS)
   #wideRows = 0
+  #order: Uint32Array | undefined
   #piece = Buffer.alloc(0)
 
   constructor(vault: Vault, context: ChunkContext) {
@@ -145,12 +146,14 @@ export class ActivityRows {
     this.subjects = new Map()
     this.#rows.clear()
     this.#wideRows = 0
+    this.#order = undefined
   }
 
   add(staged: StagedActivity): void {
     const n = this.count
     if (n === this.#starts.length) this.#grow()
     this.count += 1
+    this.#order = undefined
     const { activity, identityId, ordinal, origin, containerId, subject } = staged
     const { amount, finding, version, supersedes } = activity
     const rows = this.#rows
@@ -304,8 +307,13 @@ export class ActivityRows {
     this.keys = viewOf(keys)
   }
 
-  /** The rows in the order of their key, without those that say what an earlier row of the chunk said. */
+  /** The rows in the order of their key, without those that say what an earlier row of the chunk said; found once. */
   inOrder(): Uint32Array {
+    this.#order ??= this.#inOrder()
+    return this.#order
+  }
+
+  #inOrder(): Uint32Array {
     const order = orderByKey(this.identities, this.instants, this.count)
     let kept = 0
     // Of the identity and instant of the row before; made when a second row has the same.
@@ -327,13 +335,23 @@ export class ActivityRows {
 
   /** Of these rows, what outlives their memory's next use. */
   keep(order: Uint32Array): StoredRows {
-    const numbers = (all: Float64Array) => Float64Array.from(order, (row) => all[row] as number)
+    const count = order.length
+    const numbers = (all: Float64Array) => {
+      const kept = new Float64Array(count)
+      for (let n = 0; n < count; n += 1) kept[n] = all[order[n] as number] as number
+      return kept
+    }
+    const of = <T>(all: readonly T[]) => {
+      const kept: T[] = []
+      for (let n = 0; n < count; n += 1) kept.push(all[order[n] as number] as T)
+      return kept
+    }
     return {
       identities: numbers(this.identities),
       instants: numbers(this.instants),
       containers: numbers(this.containers),
-      origins: Array.from(order, (row) => this.origins[row] as Origin),
-      actorKinds: Array.from(order, (row) => this.actorKinds[row] as string),
+      origins: of(this.origins),
+      actorKinds: of(this.actorKinds),
       subjects: this.subjects,
       hasSpecial: this.special.length > 0,
     }

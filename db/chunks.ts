@@ -25,8 +25,6 @@ export interface ChunkSource {
 }
 
 export interface ChunkCommit {
-  importId: string
-  connectorId: string
   number: number
   counts: ChunkCounts
   zoneAssumed: number
@@ -35,9 +33,15 @@ export interface ChunkCommit {
   /** Where a resumed run goes on: this position, skipping so many records of the page that follows. */
   position: Position
   skip: number
+  seen: readonly string[]
+}
+
+/** Whose chunks are booked. */
+export interface ChunkOwner {
+  importId: string
+  connectorId: string
   /** True for pull connectors: the next import resumes here as well. */
   movesConnector: boolean
-  seen: readonly string[]
 }
 
 export interface QuarantinedDraft {
@@ -46,8 +50,8 @@ export interface QuarantinedDraft {
   textsIndex: number
 }
 
-/** Locks the import for one chunk. Returns false when this chunk is committed already (a repeated try). */
-export async function lockForChunk(tx: Connection, importId: string, number: number): Promise<boolean> {
+/** Locks an import that is running; returns how many chunks of it are stored. */
+export async function lockForChunks(tx: Connection, importId: string): Promise<number> {
   const row = await tx
     .selectFrom('import')
     .select(['chunks', 'state'])
@@ -55,12 +59,8 @@ export async function lockForChunk(tx: Connection, importId: string, number: num
     .forUpdate()
     .executeTakeFirst()
   if (!row) throw new AppError('not_found', `there is no import ${importId}`)
-  if (row.chunks >= number) return false
   if (row.state !== 'running') throw new AppError('state_conflict', `import ${importId} is ${row.state}`)
-  if (row.chunks !== number - 1) {
-    throw new AppError('import_balance_broken', `chunk ${number} of import ${importId} follows chunk ${row.chunks}`)
-  }
-  return true
+  return row.chunks
 }
 
 /** A statement has 65,535 parameters at most. */
@@ -91,43 +91,54 @@ export async function storeQuarantined(
   }
 }
 
-/** Books a chunk: its own row, the import's totals and cursor, the connector's cursor, the seen-set. */
-export async function commitChunk(tx: Connection, vault: Vault, chunk: ChunkCommit): Promise<void> {
-  const { counts } = chunk
+/** Books chunks: their own rows, the import's totals and cursor, the connector's cursor, the seen-set. */
+export async function commitChunks(
+  tx: Connection,
+  vault: Vault,
+  { importId, connectorId, movesConnector }: ChunkOwner,
+  chunks: readonly ChunkCommit[],
+): Promise<void> {
+  const last = chunks.at(-1)
+  if (last === undefined) return
   await tx
     .insertInto('import_chunk')
-    .values({
-      import_id: chunk.importId,
-      number: chunk.number,
-      ...counts,
-      texts_id: chunk.textsId,
-      sources: JSON.stringify(chunk.sources),
-    })
+    .values(
+      chunks.map(({ number, counts, textsId, sources }) => ({
+        import_id: importId,
+        number,
+        ...counts,
+        texts_id: textsId,
+        sources: JSON.stringify(sources),
+      })),
+    )
     .execute()
-  const position = chunk.position === null ? null : JSON.stringify(chunk.position)
+  const position = last.position === null ? null : JSON.stringify(last.position)
+  const sum = (count: keyof ChunkCounts) => chunks.reduce((total, { counts }) => total + counts[count], 0)
+  const zoneAssumed = chunks.reduce((total, chunk) => total + chunk.zoneAssumed, 0)
   await tx
     .updateTable('import')
     .set((eb) => ({
-      received: eb('received', '+', counts.received),
-      stored: eb('stored', '+', counts.stored),
-      duplicate: eb('duplicate', '+', counts.duplicate),
-      quarantined: eb('quarantined', '+', counts.quarantined),
-      ignored: eb('ignored', '+', counts.ignored),
-      zone_assumed: eb('zone_assumed', '+', chunk.zoneAssumed),
-      chunks: chunk.number,
+      received: eb('received', '+', sum('received')),
+      stored: eb('stored', '+', sum('stored')),
+      duplicate: eb('duplicate', '+', sum('duplicate')),
+      quarantined: eb('quarantined', '+', sum('quarantined')),
+      ignored: eb('ignored', '+', sum('ignored')),
+      zone_assumed: eb('zone_assumed', '+', zoneAssumed),
+      chunks: last.number,
       position,
-      skip: chunk.skip,
+      skip: last.skip,
     }))
-    .where('id', '=', chunk.importId)
+    .where('id', '=', importId)
     .execute()
-  if (chunk.movesConnector) {
-    await tx.updateTable('connector').set({ position, skip: chunk.skip }).where('id', '=', chunk.connectorId).execute()
+  if (movesConnector) {
+    await tx.updateTable('connector').set({ position, skip: last.skip }).where('id', '=', connectorId).execute()
   }
-  if (chunk.seen.length > 0) {
+  const seen = chunks.flatMap((chunk) => chunk.seen)
+  if (seen.length > 0) {
     await sql`
       insert into seen_key (connector_id, key_hash)
-      select distinct ${chunk.connectorId}::uuid, key
-      from unnest(${chunk.seen.map((key) => vault.lookupKey(`seen/${chunk.connectorId}`, key))}::bytea[]) as key
+      select distinct ${connectorId}::uuid, key
+      from unnest(${seen.map((key) => vault.lookupKey(`seen/${connectorId}`, key))}::bytea[]) as key
       order by key
       on conflict (connector_id, key_hash) do update set seen_at = excluded.seen_at`.execute(tx)
   }

@@ -46,9 +46,10 @@ export class ImportSession implements AsyncDisposable {
 
   /**
    * Sends what a `COPY ... FROM STDIN` of the transaction under way reads. A piece larger than what streams hold back, all
-   * but the last few, is sent when the next is asked for.
+   * but the last few, is sent when the next is asked for. `meanwhile` is called when all is sent and the database has yet
+   * to read the end of it.
    */
-  async copy(statement: string, pieces: Iterable<Buffer>): Promise<void> {
+  async copy(statement: string, pieces: Iterable<Buffer>, meanwhile = () => {}): Promise<void> {
     const stream = this.#client.query(copyFrom(statement))
     const finished = once(stream, 'finish')
     // Its failure is met below; until then it must not end the process.
@@ -58,6 +59,7 @@ export class ImportSession implements AsyncDisposable {
       if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), finished])
     }
     stream.end()
+    meanwhile()
     await finished
   }
 

@@ -1,7 +1,7 @@
-import { touchDays } from '../db/activities.ts'
 import type { StoredRows } from '../db/activity-rows.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ActiveIndicator, recomputeRollups } from './compile.ts'
+import { PersonDays } from './person-days.ts'
 import { type MeetingBook, noteMeetings, recomputeSeen } from './seen.ts'
 import { dropLost, noteTreatments, type TreatmentBook } from './treated.ts'
 
@@ -11,26 +11,38 @@ export interface Books {
   treatments: TreatmentBook
 }
 
-export interface Counted {
-  /** What each chunk of the transaction stored. */
-  chunks: readonly StoredRows[]
-  /** False when something that counted before may count no longer: a correction, a fact that changed. */
-  onlyAdded: boolean
-}
+/** Counts what one transaction stores: taken chunk by chunk, while the database is at work, and counted once. */
+export class Counting {
+  readonly #books: Books
+  readonly #touched: string
+  readonly #chunks: StoredRows[] = []
+  readonly #days = new PersonDays()
 
-/** Brings first meetings, departments of patients and rollups of the touched person-days up to what is stored now. */
-export async function countTouched(
-  tx: Connection,
-  { meetings, treatments }: Books,
-  indicators: readonly ActiveIndicator[],
-  touched: string,
-  { chunks, onlyAdded }: Counted,
-): Promise<void> {
-  await touchDays(tx, chunks)
-  // First: it may touch further days.
-  const mayLose = await noteTreatments(tx, treatments, touched, { chunks, onlyAdded })
-  if (onlyAdded) await noteMeetings(tx, meetings, chunks, touched)
-  else await recomputeSeen(tx, touched)
-  if (onlyAdded && mayLose) await dropLost(tx, indicators, touched)
-  await recomputeRollups(tx, indicators, touched, { onlyAdded })
+  /** `touched` names the table in which person-days are noted. */
+  constructor(books: Books, touched: string) {
+    this.#books = books
+    this.#touched = touched
+  }
+
+  take(stored: StoredRows): void {
+    this.#chunks.push(stored)
+    this.#days.take(stored)
+    this.#books.meetings.take(stored)
+  }
+
+  /**
+   * Brings first meetings, departments of patients and rollups of the touched person-days up to what is stored now.
+   * `onlyAdded` is false when something that counted before may count no longer: a correction, a fact that changed.
+   */
+  async count(tx: Connection, indicators: readonly ActiveIndicator[], onlyAdded: boolean): Promise<void> {
+    const [touched, chunks] = [this.#touched, this.#chunks]
+    const { meetings, treatments } = this.#books
+    await this.#days.note(tx, touched)
+    // First: it may touch further days.
+    const mayLose = await noteTreatments(tx, treatments, touched, { chunks, onlyAdded })
+    if (onlyAdded) await noteMeetings(tx, meetings, chunks, touched)
+    else await recomputeSeen(tx, touched)
+    if (onlyAdded && mayLose) await dropLost(tx, indicators, touched)
+    await recomputeRollups(tx, indicators, touched, { onlyAdded })
+  }
 }

@@ -19,6 +19,7 @@ const VALUES_AT_MOST = 2 ** 20
 const ANY = 0
 
 interface Meeting {
+  /** Of its chunk. */
   row: number
   dimension: string
   value: string
@@ -34,17 +35,33 @@ export class MeetingBook {
   readonly #noted = new MeetingTable()
   readonly #texts = new Map<string, number>()
   readonly #containers = new Map<number, number>()
-  #revision = -1
+  /** Chunks that were taken, but whose meetings nobody has asked for. */
+  readonly #taken = new Map<StoredRows, Meeting[]>()
+  #revision: number | undefined
 
   /** Forgets everything where first meetings were taken away since the last call. */
   asOf(revision: number): void {
-    if (revision === this.#revision) return
+    // What was taken before the first call is stored by a transaction that nobody else sees yet.
+    if (this.#revision !== undefined && this.#revision !== revision) {
+      this.#noted.clear()
+      this.#taken.clear()
+    }
     this.#revision = revision
-    this.#noted.clear()
   }
 
-  /** Takes the rows of a chunk; returns the meetings that come before what was noted. */
-  take(rows: StoredRows): Meeting[] {
+  /** Looks at a chunk while there is time for it; its meetings are asked for later. */
+  take(rows: StoredRows): void {
+    this.#taken.set(rows, this.#firstOf(rows))
+  }
+
+  /** The meetings of a chunk that come before what was noted until it was taken. */
+  meetingsOf(rows: StoredRows): Meeting[] {
+    const meetings = this.#taken.get(rows) ?? this.#firstOf(rows)
+    this.#taken.delete(rows)
+    return meetings
+  }
+
+  #firstOf(rows: StoredRows): Meeting[] {
     const fresh: Meeting[] = []
     const outsiders: ReadonlySet<string> = new Set(OUTSIDERS)
     if (this.#texts.size + this.#containers.size > VALUES_AT_MOST) this.#forgetValues()
@@ -95,7 +112,7 @@ export async function noteMeetings(
   const revision = await sql<{ n: number }>`select last_value as n from seen_revision`.execute(tx)
   book.asOf(revision.rows[0]?.n ?? 0)
   // One by one: what two of them meet first is noted by both where the later one has the earlier instant.
-  for (const rows of chunks) await insertMeetings(tx, rows, book.take(rows))
+  for (const rows of chunks) await insertMeetings(tx, rows, book.meetingsOf(rows))
 }
 
 async function insertMeetings(tx: Connection, rows: StoredRows, meetings: readonly Meeting[]): Promise<void> {

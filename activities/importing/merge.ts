@@ -1,22 +1,27 @@
-import { ensureMonths, mergeActivities } from '../../db/activities.ts'
-import type { ActivityRows, StoredRows } from '../../db/activity-rows.ts'
-import { commitChunk, lockForChunk, storeQuarantined, storeTexts } from '../../db/chunks.ts'
+import { ActivityMerge, ensureMonths } from '../../db/activities.ts'
+import type { ActivityRows } from '../../db/activity-rows.ts'
+import {
+  type ChunkCommit,
+  type ChunkOwner,
+  commitChunks,
+  lockForChunks,
+  storeQuarantined,
+  storeTexts,
+} from '../../db/chunks.ts'
 import type { Connection } from '../../db/connection.ts'
 import { storeFacts } from '../../db/facts.ts'
 import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
 import { noticeTouched } from '../../db/notices.ts'
 import { lockDecisions } from '../../db/subject-keys.ts'
 import type { Vault } from '../../db/vault.ts'
-import { type Books, countTouched } from '../../policies/counting.ts'
+import { AppError } from '../../domain/errors.ts'
+import { type Books, Counting } from '../../policies/counting.ts'
 import { activeIndicators } from '../../policies/load.ts'
 import type { ReadAhead } from './ahead.ts'
 import type { PreparedChunk } from './prepare.ts'
 
-export interface MergeContext extends Books {
+export interface MergeContext extends Books, ChunkOwner {
   vault: Vault
-  importId: string
-  connectorId: string
-  movesConnector: boolean
   /** Takes back the memory of rows that are stored. */
   spareRows: ActivityRows[]
 }
@@ -47,8 +52,8 @@ export async function mergeChunks(
     await ensureMonths(session.db, first.days)
     for (const month of monthsOf(first)) months.add(month)
     await session.transaction(async (tx) => {
-      const merge = new Merge(session, tx, context)
       await lockDecisions(tx, first.facts.length > 0 ? 'facts' : 'activities')
+      const merge = await Merge.begin(session, tx, context)
       await merge.store(first)
       // What waits for facts waits for one chunk of them only; their lock cannot be had behind the other one.
       while (first.facts.length === 0 && merge.received < merge.chunksAtMost * chunkRecords) {
@@ -67,20 +72,31 @@ const monthsOf = ({ days }: PreparedChunk): string[] => [...new Set([...days].ma
 /** One transaction. */
 class Merge {
   received = 0
-  readonly #session: ImportSession
   readonly #tx: Connection
   readonly #context: MergeContext
-  readonly #stored: StoredRows[] = []
+  readonly #activities: ActivityMerge
+  readonly #counting: Counting
+  /** Chunks of the import that are stored. */
+  #number: number
+  readonly #chunks: ChunkCommit[] = []
   readonly #touchedByFacts: number[] = []
   #lastDay: string | undefined
   #dayEnded = false
   #onlyAdded = true
   #counts = false
 
-  constructor(session: ImportSession, tx: Connection, context: MergeContext) {
-    this.#session = session
+  private constructor(tx: Connection, context: MergeContext, activities: ActivityMerge, number: number) {
     this.#tx = tx
     this.#context = context
+    this.#activities = activities
+    this.#counting = new Counting(context, TOUCHED)
+    this.#number = number
+  }
+
+  static async begin(session: ImportSession, tx: Connection, context: MergeContext): Promise<Merge> {
+    const number = await lockForChunks(tx, context.importId)
+    const activities = await ActivityMerge.begin(session, tx, context.connectorId)
+    return new Merge(tx, context, activities, number)
   }
 
   get chunksAtMost(): number {
@@ -88,21 +104,19 @@ class Merge {
   }
 
   async store(chunk: PreparedChunk): Promise<void> {
-    const { vault, importId, connectorId, movesConnector, spareRows } = this.#context
+    const { vault, importId, connectorId, spareRows } = this.#context
     const tx = this.#tx
     this.received += chunk.received
     const lastDay = [...chunk.days].sort().at(-1)
     this.#dayEnded = this.#lastDay !== undefined && lastDay !== undefined && lastDay > this.#lastDay
     this.#lastDay = lastDay ?? this.#lastDay
-    if (!(await lockForChunk(tx, importId, chunk.number))) return
+    if (!this.#isNext(chunk.number)) return
     const textsId = chunk.texts === null ? null : await storeTexts(tx, vault, chunk.texts.packed, chunk.texts.id)
-    const { records, stored, onlyAdded } = await mergeActivities(this.#session, tx, chunk.rows)
+    const { records, onlyAdded } = await this.#activities.store(chunk.rows, (stored) => this.#counting.take(stored))
     spareRows.push(chunk.rows)
     const facts = await storeFacts(tx, vault, { importId, touched: TOUCHED }, chunk.facts)
     if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
-    await commitChunk(tx, vault, {
-      importId,
-      connectorId,
+    this.#chunks.push({
       number: chunk.number,
       counts: {
         received: chunk.received,
@@ -116,23 +130,31 @@ class Merge {
       sources: chunk.sources,
       position: chunk.position,
       skip: chunk.skip,
-      movesConnector,
       seen: chunk.seen,
     })
-    this.#stored.push(stored)
     this.#touchedByFacts.push(...facts.touchedIdentities)
     this.#onlyAdded &&= onlyAdded && chunk.facts.length === 0
     this.#counts ||= chunk.activities + chunk.facts.length > 0
   }
 
-  /** Recounts what the chunks touched, once for all of them. */
+  /** False for a chunk that is stored already, by a try that is not over yet. */
+  #isNext(number: number): boolean {
+    if (number <= this.#number) return false
+    if (number !== this.#number + 1) {
+      const { importId } = this.#context
+      throw new AppError('import_balance_broken', `chunk ${number} of import ${importId} follows chunk ${this.#number}`)
+    }
+    this.#number = number
+    return true
+  }
+
+  /** Books the chunks and recounts what they touched, once for all of them. */
   async finish(): Promise<void> {
     const tx = this.#tx
-    if (this.#counts) {
-      // As they are now: a policy made while the import runs counts from its next transaction on.
-      const indicators = await activeIndicators(tx)
-      await countTouched(tx, this.#context, indicators, TOUCHED, { chunks: this.#stored, onlyAdded: this.#onlyAdded })
-    }
+    await this.#activities.finish()
+    await commitChunks(tx, this.#context.vault, this.#context, this.#chunks)
+    // The indicators as they are now: a policy made while the import runs counts from its next transaction on.
+    if (this.#counts) await this.#counting.count(tx, await activeIndicators(tx), this.#onlyAdded)
     await noticeTouched(tx, this.#touchedByFacts, TOUCHED)
   }
 }

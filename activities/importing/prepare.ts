@@ -216,6 +216,8 @@ export class ChunkInMaking {
     await this.#resolveAccounts(accountsOfFacts)
     await this.#resolveWaiting()
     const packed = await this.#texts.finish()
+    // While the database is busy with the chunks before.
+    this.#rows.inOrder()
     return {
       ...end,
       number,

@@ -1,11 +1,11 @@
 import { v7 as uuid } from 'uuid'
-import { mergeActivities } from '../../db/activities.ts'
+import { ActivityMerge } from '../../db/activities.ts'
 import { ActivityRows, type StagedActivity } from '../../db/activity-rows.ts'
 import type { Connection } from '../../db/connection.ts'
 import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
 import type { Vault } from '../../db/vault.ts'
 import type { ActiveIndicator } from '../../policies/compile.ts'
-import { countTouched } from '../../policies/counting.ts'
+import { Counting } from '../../policies/counting.ts'
 import { MeetingBook } from '../../policies/seen.ts'
 import { TreatmentBook } from '../../policies/treated.ts'
 
@@ -36,12 +36,12 @@ export async function storeActivities(
   const rows = new ActivityRows(vault, { connectorId, importId: uuid(), textsId: null })
   for (const activity of activities) rows.add(activity)
   return session.transaction(async (tx) => {
-    const merged = await mergeActivities(session, tx, rows)
+    const counting = new Counting({ meetings: book, treatments }, TOUCHED)
+    const merge = await ActivityMerge.begin(session, tx, connectorId)
+    const { records, onlyAdded } = await merge.store(rows, (kept) => counting.take(kept))
+    await merge.finish()
     await stored()
-    await countTouched(tx, { meetings: book, treatments }, await indicators(tx), TOUCHED, {
-      chunks: [merged.stored],
-      onlyAdded: merged.onlyAdded,
-    })
-    return merged.records
+    await counting.count(tx, await indicators(tx), onlyAdded)
+    return records
   })
 }
