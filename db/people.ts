@@ -59,13 +59,17 @@ export async function resolveIdentities(
   }
   const found = await takeKnown(db, [...wanted.values()], cache)
   if (found === wanted.size) return
+  // All that can be made ready without the lock is.
+  const fresh = [...wanted.values()]
+    .filter(({ text }) => !cache.has(text))
+    .map((account) => freshAccount(vault, account))
   await db.transaction().execute(async (tx) => {
     // Nobody need wait for the disk: whatever refers to these accounts is committed later, and with it all before it.
     await sql`
       select pg_advisory_xact_lock(${NEW_ACCOUNTS_LOCK}), set_config('synchronous_commit', 'off', true)`.execute(tx)
-    const unknown = () => [...wanted.values()].filter(({ text }) => !cache.has(text))
-    await takeKnown(tx, unknown(), cache)
-    await createPeople(tx, vault, unknown(), cache)
+    const madeMeanwhile = await takeKnown(tx, fresh, cache)
+    const unknown = madeMeanwhile === 0 ? fresh : fresh.filter(({ text }) => !cache.has(text))
+    await createPeople(tx, unknown, cache)
   })
 }
 
@@ -92,41 +96,56 @@ async function takeKnown(tx: Connection, accounts: readonly Account[], cache: Id
 const schemeOf = (accounts: readonly Account[], n: number): string => (accounts[n] as Account).identifier.scheme
 const keyOf = (accounts: readonly Account[], n: number): Buffer => (accounts[n] as Account).key
 
+/** What is stored of an account and its person. */
+interface FreshAccount extends Account {
+  sealed: ReturnType<typeof sealedRow>
+  /** By which words text may name the person. */
+  tokenKeys: Buffer[]
+}
+
+function freshAccount(vault: Vault, account: Account): FreshAccount {
+  const tokens = new Set(tokensOfIdentifier(account.identifier))
+  return {
+    ...account,
+    sealed: sealedRow(vault, 'identity', JSON.stringify(account.identifier)),
+    tokenKeys: [...tokens].map((token) => vault.lookupKey('name-token', token)),
+  }
+}
+
 const PSEUDONYM_BYTES = 5
 
-async function createPeople(
-  tx: Connection,
-  vault: Vault,
-  accounts: readonly Account[],
-  cache: IdentityCache,
-): Promise<void> {
-  if (accounts.length === 0) return
-  const sealed = accounts.map(({ identifier }) => sealedRow(vault, 'identity', JSON.stringify(identifier)))
-  await insertSealedRows(tx, sealed)
-  const random = randomBytes(accounts.length * PSEUDONYM_BYTES)
+/** Nobody else makes them meanwhile: nothing can conflict. */
+async function createPeople(tx: Connection, accounts: readonly FreshAccount[], cache: IdentityCache): Promise<void> {
+  const count = accounts.length
+  if (count === 0) return
+  const sealed = accounts.map((account) => account.sealed)
+  const tokens = accounts.flatMap(({ tokenKeys }, n) => tokenKeys.map((key) => ({ key, place: n + 1 })))
+  const random = randomBytes(count * PSEUDONYM_BYTES)
   const pseudonymOf = (n: number) => pseudonymFrom(random.subarray(n * PSEUDONYM_BYTES, (n + 1) * PSEUDONYM_BYTES))
-  const { rows } = await sql<{ id: number; person_id: number; place: number }>`
+  await insertSealedRows(tx, sealed)
+  const { rows } = await sql<{ id: number; place: number }>`
     with fresh as materialized (
-      select nextval(pg_get_serial_sequence('person', 'id')) as person_id, * from unnest(
-        ${texts(accounts.length, pseudonymOf)}::text[], ${texts(accounts.length, (n) => schemeOf(accounts, n))}::text[],
-        ${byteas(accounts.length, (n) => keyOf(accounts, n))}::bytea[], ${sealed.map(({ id }) => id)}::uuid[]
+      select nextval('person_id_seq') as person_id, * from unnest(
+        ${texts(count, pseudonymOf)}::text[], ${texts(count, (n) => schemeOf(accounts, n))}::text[],
+        ${byteas(count, (n) => keyOf(accounts, n))}::bytea[], ${sealed.map(({ id }) => id)}::uuid[]
       ) with ordinality as fresh (pseudonym, scheme, lookup_key, sealed_id, place)
     ), people as (
       insert into person (id, uid, pseudonym) overriding system value
       select person_id, gen_random_uuid(), pseudonym from fresh
+    ), named as (
+      insert into name_token (token_key, person_id)
+      select token_key, person_id
+      from unnest(${byteas(tokens.length, (n) => tokens[n]?.key as Buffer)}::bytea[],
+                  ${bigints(tokens.length, (n) => tokens[n]?.place as number)}::bigint[]) as token (token_key, place)
+      join fresh using (place)
+      order by 1, 2
     ), accounts as (
       insert into identity (person_id, scheme, lookup_key, sealed_id)
       select person_id, scheme, lookup_key, sealed_id from fresh order by scheme, lookup_key
       returning id, person_id
     )
-    select accounts.id, person_id, fresh.place::int from accounts join fresh using (person_id)`.execute(tx)
-  const tokens: { token: string; personId: number }[] = []
-  for (const { id, person_id, place } of rows) {
-    const { text, identifier } = accounts[place - 1] as Account
-    cache.set(text, id)
-    for (const token of tokensOfIdentifier(identifier)) tokens.push({ token, personId: person_id })
-  }
-  await rememberTokens(tx, vault, tokens)
+    select accounts.id, fresh.place::int from accounts join fresh using (person_id)`.execute(tx)
+  for (const { id, place } of rows) cache.set((accounts[place - 1] as Account).text, id)
 }
 
 /** Remembers by which words text may name a person; what is known already is left alone. */

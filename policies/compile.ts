@@ -153,7 +153,8 @@ export const touchedActivities = (touched: string) => sql`
   (select identity_id, day, day::timestamp at time zone 'UTC' as from_at, (day + 1)::timestamp at time zone 'UTC' as to_at
    from ${sql.raw(touched)} group by 1, 2 order by 1, 2) t
   cross join lateral (
-    select * from activity a where a.identity_id = t.identity_id and a.at >= t.from_at and a.at < t.to_at offset 0
+    select a.*, a.xmin as stored_by from activity a
+    where a.identity_id = t.identity_id and a.at >= t.from_at and a.at < t.to_at offset 0
   ) a`
 
 /** Imports that touch people of one bucket take turns. Few enough for the table of locks, enough to leave others alone. */
@@ -222,7 +223,10 @@ const measures = (of: (name: string) => string) =>
 const ROLLUP_COLUMNS = sql`identity_id, day, rollup_key, ${measures((name) => name)}`
 
 export interface RecomputeOptions {
-  /** Nothing that counted before counts no longer: no rollup can disappear, and most do not change. */
+  /**
+   * Nothing that counted before counts no longer: no rollup can disappear, and most do not change. What the transaction
+   * stored was not counted yet.
+   */
   onlyAdded?: boolean
 }
 
@@ -246,15 +250,19 @@ export async function recomputeRollups(
         and indicator_day.rollup_key = any (${keys}::uuid[])`.execute(tx)
   }
   if (keys.length === 0) return
+  // A rollup is there already where it counts something that an earlier transaction stored.
+  const isRecounted = onlyAdded ? sql`a.stored_by <> (select pg_current_xact_id()::xid)` : sql`false`
   // Most rollups are new, and an insertion that may meet another row takes twice as long as one that cannot: behind the
   // locks nobody else makes them.
   await sql`
     with counted as (
       select identity_id, day, (${keys}::uuid[])[hit] as rollup_key, count(*) as count, count(distinct object_key) as objects,
-             sum(items) as items, sum(bytes) as bytes, max(amount) as amount, min(at) as first_at, max(at) as last_at
+             sum(items) as items, sum(bytes) as bytes, max(amount) as amount, min(at) as first_at, max(at) as last_at,
+             bool_or(is_recounted) as is_recounted
       from (
         select a.identity_id, t.day, unnest(${hitsOf([...counted.values()])}) as hit, a.object_key,
-               coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at
+               coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at,
+               ${isRecounted} as is_recounted
         from ${touchedActivities(touched)}
         where ${COUNTS}
       ) hit
@@ -265,7 +273,8 @@ export async function recomputeRollups(
              (${measures((name) => `counted.${name}`)}) is distinct from (${measures((name) => `known.${name}`)}) as differs
       from counted left join lateral (
         select ${measures((name) => name)} from indicator_day r
-        where r.identity_id = counted.identity_id and r.day = counted.day and r.rollup_key = counted.rollup_key offset 0
+        where counted.is_recounted and r.identity_id = counted.identity_id and r.day = counted.day
+          and r.rollup_key = counted.rollup_key offset 0
       ) known on true
     ), changed as (
       insert into indicator_day (${ROLLUP_COLUMNS}) select ${ROLLUP_COLUMNS} from compared where is_known and differs

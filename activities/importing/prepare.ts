@@ -65,8 +65,8 @@ const DAY_MS = 86_400_000
 const NO_SUBJECT = {}
 /** Activities of accounts that are met for the first time. */
 const LOOKED_UP_AT_ONCE = 2_000
-/** While the database makes the accounts of one, those of the next are sealed. */
-const LOOK_UPS_AT_ONCE = 2
+/** While the database makes the accounts of one, the next ones are read and sealed. */
+const LOOK_UPS_AT_ONCE = 4
 /** Some milliseconds of work. */
 const RECORDS_A_TURN = 100
 

@@ -19,6 +19,7 @@ import * as identityJoins from './20261124_2150_create_identity_joins.ts'
 import * as sharedRollups from './20261124_2225_share_rollups.ts'
 import * as departmentsOfPatients from './20261129_2130_note_departments_of_patients.ts'
 import * as hastenedAccounts from './20261130_0400_hasten_accounts.ts'
+import * as plainNotices from './20261130_0910_keep_notices_plain.ts'
 
 /** Every migration under its file's name, which is its place in the order. */
 export const migrations: Record<string, Migration> = {
@@ -42,4 +43,5 @@ export const migrations: Record<string, Migration> = {
   '20261124_2225_share_rollups': sharedRollups,
   '20261129_2130_note_departments_of_patients': departmentsOfPatients,
   '20261130_0400_hasten_accounts': hastenedAccounts,
+  '20261130_0910_keep_notices_plain': plainNotices,
 }
