@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { ownText } from '../domain/own-text.ts'
 import type { Subject } from '../domain/signal.ts'
 import { formsOf } from '../domain/subject.ts'
 import type { Connection } from './connection.ts'
@@ -14,31 +15,34 @@ export interface SubjectKeys {
   department: string | null
 }
 
-/** Bounded: patients of one import are met many times, and a cipher call each time would cost more than the rest. */
-const CACHE_AT_MOST = 200_000
+/** Forms remembered of each kind: patients are met many times, and a cipher call each time would cost more than the rest. */
+const REMEMBERED_AT_MOST = 30_000
 
-/** Makes the keys of a subject; keeps what it has hashed for the length of an import. */
+/** Makes the keys of a subject; remembers what it has hashed for the length of an import. */
 export function subjectHasher(vault: Vault): (subject: Subject) => SubjectKeys {
-  const known = new Map<string, string>()
-  const key = (kind: string, form: string | undefined): string | null => {
-    if (form === undefined) return null
-    const text = `${kind}\u001f${form}`
-    const cached = known.get(text)
-    if (cached !== undefined) return cached
-    const made = vault.lookupKey(`subject/${kind}`, form).readBigInt64BE(0).toString()
-    if (known.size >= CACHE_AT_MOST) known.clear()
-    known.set(text, made)
-    return made
+  const hasher = (kind: string) => {
+    const known = new Map<string, string>()
+    return (form: string | undefined): string | null => {
+      if (form === undefined) return null
+      const remembered = known.get(form)
+      if (remembered !== undefined) return remembered
+      const made = vault.lookupKey(`subject/${kind}`, form).readBigInt64BE(0).toString()
+      if (known.size >= REMEMBERED_AT_MOST) known.clear()
+      known.set(ownText(form), made)
+      return made
+    }
   }
+  const [id, name, lastName] = [hasher('id'), hasher('name'), hasher('last-name')]
+  const [address, street, department] = [hasher('address'), hasher('street'), hasher('department')]
   return (subject) => {
     const forms = formsOf(subject)
     return {
-      id: key('id', forms.id),
-      name: key('name', forms.name),
-      lastName: key('last-name', forms.lastName),
-      address: key('address', forms.address),
-      street: key('street', forms.street),
-      department: key('department', forms.department),
+      id: id(forms.id),
+      name: name(forms.name),
+      lastName: lastName(forms.lastName),
+      address: address(forms.address),
+      street: street(forms.street),
+      department: department(forms.department),
     }
   }
 }

@@ -11,6 +11,8 @@ export type SealedPurpose = 'identity' | 'personal' | 'texts' | 'secret' | 'file
 
 const TAG_BYTES = 16
 const NONCE_BYTES = 12
+/** Drawn at once: asking for twelve bytes takes longer than sealing a short value. */
+const NONCES_AT_ONCE = 256
 
 export interface Sealed {
   key_id: string
@@ -23,6 +25,7 @@ export class Vault {
   readonly currentKeyId: string
   readonly #keys: ReadonlyMap<string, KeyObject>
   readonly #lookup: KeyedHash
+  #nonces = Buffer.alloc(0)
 
   constructor(ring: KeyRing) {
     this.currentKeyId = ring.current
@@ -32,7 +35,7 @@ export class Vault {
 
   /** `context` is authenticated with the ciphertext: a value moved to another row does not open. */
   seal(context: string, plaintext: Uint8Array): Sealed {
-    const nonce = randomBytes(NONCE_BYTES)
+    const nonce = this.#nonce()
     const cipher = createCipheriv('aes-256-gcm', this.#key(this.currentKeyId), nonce)
     cipher.setAAD(Buffer.from(context))
     const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
@@ -70,6 +73,14 @@ export class Vault {
   /** Hashes of half the length under a key of their own, for those that are made by the million. */
   shortHash(kind: string): ShortHash {
     return new ShortHash(this.lookupKey('short', 'key'), kind)
+  }
+
+  /** Random bytes, each given once. */
+  #nonce(): Buffer {
+    if (this.#nonces.length === 0) this.#nonces = randomBytes(NONCES_AT_ONCE * NONCE_BYTES)
+    const nonce = Buffer.from(this.#nonces.subarray(0, NONCE_BYTES))
+    this.#nonces = this.#nonces.subarray(NONCE_BYTES)
+    return nonce
   }
 
   #key(id: string): KeyObject {

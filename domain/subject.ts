@@ -5,15 +5,24 @@
 
 import type { Subject } from './signal.ts'
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
+const ASCII = /^[\x00-\x7f]*$/
+
 /** Letters and digits in lower case, without accents: `Müller-Lüdenscheidt` → `muller ludenscheidt`. */
 export const plain = (text: string): string =>
-  text
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .replaceAll('ß', 'ss')
-    .toLowerCase()
-    .match(/[\p{L}\p{N}]+/gu)
-    ?.join(' ') ?? ''
+  // Most texts have nothing to take off, and looking for it is the larger part of the work.
+  ASCII.test(text)
+    ? (text
+        .toLowerCase()
+        .match(/[a-z0-9]+/g)
+        ?.join(' ') ?? '')
+    : (text
+        .normalize('NFKD')
+        .replace(/\p{M}/gu, '')
+        .replaceAll('ß', 'ss')
+        .toLowerCase()
+        .match(/[\p{L}\p{N}]+/gu)
+        ?.join(' ') ?? '')
 
 /** What streets are called for short, in the languages of the files that we have met. */
 const SHORT: Readonly<Record<string, string>> = {

@@ -6,8 +6,8 @@ import type { ChunkSource } from '../../db/chunks.ts'
 export const CHUNK_RECORDS = 25_000
 /** The four meetings that each record of a chunk may be have to fit into a `MeetingTable`. */
 export const CHUNK_RECORDS_AT_MOST = 75_000
-/** Rows may be long: a chunk also ends with so much text. */
-export const CHUNK_CHARACTERS = 64 * 1024 * 1024
+/** Rows may be long: a chunk also ends with so much text, of which several chunks are in memory in some form. */
+export const CHUNK_CHARACTERS = 6 * 1024 * 1024
 /** A slow source still shows progress: a chunk is closed at the end of a page after so long. */
 export const CHUNK_MS = 15_000
 /** Records that a reader yields one by one are put together. */
