@@ -16,8 +16,8 @@ export interface StagedActivity {
   /** Which of the chunk's sources it was read from. */
   sourceIndex: number
   origin: Origin
-  /** Present when the activity touched somebody's record. */
-  subject?: SubjectKeys
+  /** When the activity touched somebody's record. */
+  subject?: SubjectKeys | undefined
 }
 
 interface Origin {

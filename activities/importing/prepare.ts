@@ -62,7 +62,6 @@ export function mapOrReject(map: () => Mapped): Mapped {
 setFlagsFromString('--no-allocation-site-pretenuring')
 
 const DAY_MS = 86_400_000
-const NO_SUBJECT = {}
 /** Activities of accounts that are met for the first time. */
 const LOOKED_UP_AT_ONCE = 2_000
 /** While the database makes the accounts of one, the next ones are read and sealed. */
@@ -109,17 +108,16 @@ export class ChunkInMaking {
 
   async #addSome(records: readonly SourceRecord[], origin: string, source: number): Promise<void> {
     const { definition, config } = this.#context
-    const mapped: { activity: Activity; ordinal: number }[] = []
     for (const record of records) {
       const signal = record.unreadable ?? mapOrReject(() => definition.map(record.record, config))
       switch (signal.type) {
         case 'activity':
-          mapped.push({ activity: signal, ordinal: this.#keep(signal, record) })
+          this.#stage(signal, this.#keep(signal, record), source)
           break
         case 'finding': {
           const found = activitiesOf(signal)
           const ordinal = this.#keep(found[0] as Activity, record)
-          for (const activity of found) mapped.push({ activity, ordinal })
+          for (const activity of found) this.#stage(activity, ordinal, source)
           break
         }
         case 'fact':
@@ -137,7 +135,7 @@ export class ChunkInMaking {
           this.#ignored += 1
       }
     }
-    await this.#stage(mapped, source)
+    if (this.#waiting.length >= LOOKED_UP_AT_ONCE) await this.#lookUp()
   }
 
   /** Notes an activity's record and keeps its texts; returns the index of these. */
@@ -148,17 +146,18 @@ export class ChunkInMaking {
     return this.#texts.add({ container, object, userAgent, raw }, raw === source.record ? source.json : undefined)
   }
 
-  /** Rows of activities whose account and container are known; the others wait for a look-up of many at once. */
-  async #stage(mapped: readonly { activity: Activity; ordinal: number }[], source: number): Promise<void> {
+  /** A row of an activity whose account and container are known; others wait for a look-up of many at once. */
+  #stage(activity: Activity, ordinal: number, source: number): void {
     const { accounts, containers } = this.#context
-    for (const { activity, ordinal } of mapped) {
-      const identityId = accounts.get(activity.actor)
-      const { container } = activity
-      if (identityId === undefined || (container !== undefined && !containers.has(container)))
-        this.#waiting.push({ activity, ordinal, source })
-      else this.#addRow(activity, ordinal, source, identityId)
-    }
-    if (this.#waiting.length < LOOKED_UP_AT_ONCE) return
+    const identityId = accounts.get(activity.actor)
+    const { container } = activity
+    if (identityId === undefined || (container !== undefined && !containers.has(container)))
+      this.#waiting.push({ activity, ordinal, source })
+    else this.#addRow(activity, ordinal, source, identityId)
+  }
+
+  /** Begins a look-up of those that wait, when there are not too many under way. */
+  async #lookUp(): Promise<void> {
     if (this.#resolving.size === LOOK_UPS_AT_ONCE) await Promise.race(this.#resolving)
     const resolving: Promise<void> = this.#resolveWaiting().then(() => {
       this.#resolving.delete(resolving)
@@ -179,7 +178,7 @@ export class ChunkInMaking {
       sourceIndex,
       containerId: container === undefined ? null : (containers.get(container) ?? null),
       origin: origin(activity.originIp),
-      ...(subject === undefined ? NO_SUBJECT : { subject: hashSubject(subject) }),
+      subject: subject && hashSubject(subject),
     })
   }
 
