@@ -2,7 +2,7 @@ import type { StoredRows } from '../db/activity-rows.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ActiveIndicator, recomputeRollups } from './compile.ts'
 import { PersonDays } from './person-days.ts'
-import { type MeetingBook, noteMeetings, recomputeSeen } from './seen.ts'
+import { type MeetingBook, type MetRows, noteMeetings, recomputeSeen } from './seen.ts'
 import { dropLost, noteTreatments, type TreatmentBook } from './treated.ts'
 
 /** What one import remembers from chunk to chunk. */
@@ -15,7 +15,7 @@ export interface Books {
 export class Counting {
   readonly #books: Books
   readonly #touched: string
-  readonly #chunks: StoredRows[] = []
+  readonly #chunks: MetRows[] = []
   readonly #days = new PersonDays()
 
   /** `touched` names the table in which person-days are noted. */
@@ -24,10 +24,9 @@ export class Counting {
     this.#touched = touched
   }
 
-  take(stored: StoredRows): void {
-    this.#chunks.push(stored)
-    this.#days.take(stored)
-    this.#books.meetings.take(stored)
+  take(rows: StoredRows): void {
+    this.#days.take(rows)
+    this.#chunks.push({ rows, meetings: this.#books.meetings.take(rows) })
   }
 
   /**
@@ -35,13 +34,17 @@ export class Counting {
    * `onlyAdded` is false when something that counted before may count no longer: a correction, a fact that changed.
    */
   async count(tx: Connection, indicators: readonly ActiveIndicator[], onlyAdded: boolean): Promise<void> {
-    const [touched, chunks] = [this.#touched, this.#chunks]
+    const touched = this.#touched
     const { meetings, treatments } = this.#books
     await this.#days.note(tx, touched)
     // First: it may touch further days.
+    const chunks = this.#chunks.map(({ rows }) => rows)
     const mayLose = await noteTreatments(tx, treatments, touched, { chunks, onlyAdded })
-    if (onlyAdded) await noteMeetings(tx, meetings, chunks, touched)
-    else await recomputeSeen(tx, touched)
+    if (onlyAdded) await noteMeetings(tx, meetings, this.#chunks, touched)
+    else {
+      await recomputeSeen(tx, touched)
+      meetings.clear()
+    }
     if (onlyAdded && mayLose) await dropLost(tx, indicators, touched)
     await recomputeRollups(tx, indicators, touched, { onlyAdded })
   }

@@ -35,33 +35,25 @@ export class MeetingBook {
   readonly #noted = new MeetingTable()
   readonly #texts = new Map<string, number>()
   readonly #containers = new Map<number, number>()
-  /** Chunks that were taken, but whose meetings nobody has asked for. */
-  readonly #taken = new Map<StoredRows, Meeting[]>()
   #revision: number | undefined
 
-  /** Forgets everything where first meetings were taken away since the last call. */
-  asOf(revision: number): void {
+  /** Forgets everything where first meetings were taken away since the last call, and says so. */
+  forgetsAsOf(revision: number): boolean {
     // What was taken before the first call is stored by a transaction that nobody else sees yet.
-    if (this.#revision !== undefined && this.#revision !== revision) {
-      this.#noted.clear()
-      this.#taken.clear()
-    }
+    const forgets = this.#revision !== undefined && this.#revision !== revision
+    if (forgets) this.#noted.clear()
     this.#revision = revision
+    return forgets
   }
 
-  /** Looks at a chunk while there is time for it; its meetings are asked for later. */
-  take(rows: StoredRows): void {
-    this.#taken.set(rows, this.#firstOf(rows))
+  /** Begins anew, behind a transaction that noted its meetings by itself. */
+  clear(): void {
+    this.#noted.clear()
+    this.#revision = undefined
   }
 
-  /** The meetings of a chunk that come before what was noted until it was taken. */
-  meetingsOf(rows: StoredRows): Meeting[] {
-    const meetings = this.#taken.get(rows) ?? this.#firstOf(rows)
-    this.#taken.delete(rows)
-    return meetings
-  }
-
-  #firstOf(rows: StoredRows): Meeting[] {
+  /** Takes the rows of a chunk; returns the meetings that come before what was noted. */
+  take(rows: StoredRows): Meeting[] {
     const fresh: Meeting[] = []
     const outsiders: ReadonlySet<string> = new Set(OUTSIDERS)
     if (this.#texts.size + this.#containers.size > VALUES_AT_MOST) this.#forgetValues()
@@ -100,19 +92,25 @@ export class MeetingBook {
   }
 }
 
+/** A chunk, and which of its meetings come before what its import had noted. */
+export interface MetRows {
+  rows: StoredRows
+  meetings: readonly Meeting[]
+}
+
 /** Notes the first meetings of what was just stored, none of which corrects or is corrected. */
 export async function noteMeetings(
   tx: Connection,
   book: MeetingBook,
-  chunks: readonly StoredRows[],
+  chunks: readonly MetRows[],
   touched: string,
 ): Promise<void> {
   await lockTouched(tx, touched)
   // Behind the locks: whoever took away a meeting of these people has committed.
   const revision = await sql<{ n: number }>`select last_value as n from seen_revision`.execute(tx)
-  book.asOf(revision.rows[0]?.n ?? 0)
+  const forgets = book.forgetsAsOf(revision.rows[0]?.n ?? 0)
   // One by one: what two of them meet first is noted by both where the later one has the earlier instant.
-  for (const rows of chunks) await insertMeetings(tx, rows, book.meetingsOf(rows))
+  for (const { rows, meetings } of chunks) await insertMeetings(tx, rows, forgets ? book.take(rows) : meetings)
 }
 
 async function insertMeetings(tx: Connection, rows: StoredRows, meetings: readonly Meeting[]): Promise<void> {
