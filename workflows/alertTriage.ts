@@ -38,8 +38,8 @@ const isOpen = (state: string): boolean => state === 'needs_review' || state ===
 export async function alertTriage({ alertId }: TriageInput): Promise<{ state: string }> {
   /** Grows whenever the row may say something new. */
   let turns = 0
-  /** Since when nobody has looked. */
-  let waitingSince = Date.now()
+  /** Since when nobody has looked: as the row says, unless somebody does before it is read. */
+  let waitingSince: number | undefined
 
   const booked = async (work: Promise<Decided>): Promise<TriageResult> => {
     const { destinations, ...result } = await work
@@ -84,7 +84,8 @@ export async function alertTriage({ alertId }: TriageInput): Promise<{ state: st
   })
 
   const { approval, state, waitedMs } = await readTriage({ alertId })
-  if (turns === 0) {
+  // Not by `turns`: a change that is told meanwhile is no look.
+  if (waitingSince === undefined) {
     waitingSince = Date.now() - waitedMs
     // A run that continues another has no summary.
     setCurrentDetails(`Alert is **${state}**.`)
