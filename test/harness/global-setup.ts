@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { startPostgres } from '../../cli/embedded/postgres.ts'
 import { findTemporalCli, findTemporalTestServer } from '../../cli/embedded/temporal-cli.ts'
@@ -13,7 +14,7 @@ import { ONE_PARTITION } from './temporal.ts'
 import { isWhole } from './whole-run.ts'
 
 /** A crash of the test machine may lose a test database; a slow one may not lose the afternoon. */
-const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+const UNSAFE_AND_FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', scram_iterations: '1' }
 
 /**
  * One real PostgreSQL and one real Temporal server for the run; test files clone databases from a migrated template. The
@@ -31,6 +32,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   process.env['OPENIRM_TEST_TIME_SKIPPING_SERVER'] = (await findTemporalTestServer({ log })).path
   process.env['OPENIRM_TEST_DATABASE_URL'] = postgres.url
   process.env['OPENIRM_TEST_TEMPORAL_ADDRESS'] = temporal.address
+  await hashPasswordAnew(postgres.url)
   await prepareTemplate(postgres.url)
   process.env['OPENIRM_TEST_COMMAND'] = await bundleCommand(path.join(dataDir, 'command'))
   const bundle = path.join(dataDir, 'workflows.js')
@@ -48,4 +50,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await postgres.stop()
     rmSync(dataDir, { recursive: true, force: true })
   }
+}
+
+/** As often as the server's settings say: some thousand sessions sign in during a run. */
+async function hashPasswordAnew(url: string): Promise<void> {
+  const { username, password } = new URL(url)
+  const admin = new pg.Client(url)
+  await admin.connect()
+  await admin.query(`alter role ${username} password ${admin.escapeLiteral(password)}`)
+  await admin.end()
 }
