@@ -193,21 +193,22 @@ export class RowScanner {
 
   /** Drops text up to the next line end; false when there is none yet. */
   #skipLine(): boolean {
-    for (let at = this.#at; at < this.#text.length; at += 1) {
-      const code = this.#text.charCodeAt(at)
-      if (code !== LF && code !== CR) continue
-      const after = this.#afterLineEnd(at)
-      if (after === END) {
-        this.#at = at
-        return false
-      }
-      this.#at = after
-      this.#line += 1
-      this.#skipping = false
-      return true
+    // Both are looked for in all that is held, which is little more than what made the row too long.
+    const ends = [this.#text.indexOf('\n', this.#at), this.#text.indexOf('\r', this.#at)].filter((at) => at !== -1)
+    if (ends.length === 0) {
+      this.#at = this.#text.length
+      return false
     }
-    this.#at = this.#text.length
-    return false
+    const end = Math.min(...ends)
+    const after = this.#afterLineEnd(end)
+    if (after === END) {
+      this.#at = end
+      return false
+    }
+    this.#at = after
+    this.#line += 1
+    this.#skipping = false
+    return true
   }
 
   #kept(from: number, to: number): string {
