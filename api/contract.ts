@@ -9,10 +9,11 @@ interface Parameter {
 interface BundledOperation {
   parameters?: (Parameter & { $ref?: string })[]
   requestBody?: { $ref?: string; content?: Record<string, unknown> }
+  responses?: unknown
 }
 interface Bundle {
   paths: Record<string, Record<string, BundledOperation>>
-  components: {
+  components: Record<string, Record<string, unknown>> & {
     parameters: Record<string, Parameter>
     requestBodies: Record<string, { content: Record<string, unknown> }>
   }
@@ -25,6 +26,23 @@ const file = path.join(import.meta.dirname, '../openapi/generated/openapi.json')
 export const contractText: string = readFileSync(file, 'utf8')
 /** A copy of its own for whoever changes it. */
 export const contract = (): unknown => JSON.parse(contractText)
+
+/** What it says of requests alone, with the components that these lead to. Most of the contract is answers. */
+export function contractOfRequests(): unknown {
+  const { components, ...rest } = contract() as Bundle
+  for (const operation of Object.values(rest.paths).flatMap(Object.values<BundledOperation>)) delete operation.responses
+  const needed: Record<string, Record<string, unknown>> = {}
+  const follow = (part: unknown): void => {
+    for (const [, kind = '', name = ''] of JSON.stringify(part).matchAll(/"#\/components\/(\w+)\/(\w+)"/g)) {
+      needed[kind] ??= {}
+      if (name in needed[kind]) continue
+      needed[kind][name] = components[kind]?.[name]
+      follow(needed[kind][name])
+    }
+  }
+  follow(rest)
+  return { ...rest, components: needed }
+}
 
 export interface Operation {
   id: OperationId

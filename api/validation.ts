@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express'
 import { middleware, error as validatorErrors } from 'express-openapi-validator'
 import { AppError, type ErrorCode } from '../domain/errors.ts'
-import { contract } from './contract.ts'
+import { contract, contractOfRequests } from './contract.ts'
 
 interface ValidatorError {
   status: number
@@ -28,7 +28,7 @@ export function fitsContract(answersToo: boolean): RequestHandler[] {
   const made =
     validators.get(answersToo) ??
     middleware({
-      apiSpec: contract() as never,
+      apiSpec: (answersToo ? contract() : contractOfRequests()) as never,
       validateApiSpec: false,
       validateRequests: { allowUnknownQueryParameters: false },
       validateResponses: answersToo,
