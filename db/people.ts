@@ -38,8 +38,10 @@ export class AccountIds {
   }
 }
 
-/** Whoever makes accounts takes turns: two imports that meet a new one at once agree on one identity. */
+/** Whoever makes accounts of a share takes turns: two imports that meet a new one at once agree on one identity. */
 const NEW_ACCOUNTS_LOCK = 0x5b003
+/** Shares of all accounts, by their keys: so many can be made at the same time. */
+const SHARES = 2
 
 /**
  * Finds the identities of accounts and creates the unknown ones, each with a person of its own. Set-based: one look-up
@@ -59,16 +61,31 @@ export async function resolveIdentities(
   }
   const found = await takeKnown(db, [...wanted.values()], cache)
   if (found === wanted.size) return
-  // All that can be made ready without the lock is.
+  // All that can be made ready without a lock is.
   const fresh = [...wanted.values()]
     .filter(({ text }) => !cache.has(text))
     .map((account) => freshAccount(vault, account))
+  const shares = Array.from({ length: SHARES }, (_, share) =>
+    fresh.filter(({ key }) => key.readUInt8() % SHARES === share),
+  )
+  await Promise.all(shares.map((accounts, share) => makeAccounts(db, accounts, share, cache)))
+}
+
+async function makeAccounts(
+  db: Database,
+  accounts: readonly FreshAccount[],
+  share: number,
+  cache: IdentityCache,
+): Promise<void> {
+  if (accounts.length === 0) return
   await db.transaction().execute(async (tx) => {
     // Nobody need wait for the disk: whatever refers to these accounts is committed later, and with it all before it.
     await sql`
-      select pg_advisory_xact_lock(${NEW_ACCOUNTS_LOCK}), set_config('synchronous_commit', 'off', true)`.execute(tx)
-    const madeMeanwhile = await takeKnown(tx, fresh, cache)
-    const unknown = madeMeanwhile === 0 ? fresh : fresh.filter(({ text }) => !cache.has(text))
+      select pg_advisory_xact_lock(${NEW_ACCOUNTS_LOCK}, ${share}), set_config('synchronous_commit', 'off', true)`.execute(
+      tx,
+    )
+    const madeMeanwhile = await takeKnown(tx, accounts, cache)
+    const unknown = madeMeanwhile === 0 ? accounts : accounts.filter(({ text }) => !cache.has(text))
     await createPeople(tx, unknown, cache)
   })
 }

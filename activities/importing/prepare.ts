@@ -65,7 +65,7 @@ const DAY_MS = 86_400_000
 /** Activities of accounts that are met for the first time. */
 const LOOKED_UP_AT_ONCE = 2_000
 /** While the database makes the accounts of one, the next ones are read and sealed. */
-const LOOK_UPS_AT_ONCE = 4
+const LOOK_UPS_AT_ONCE = 3
 /** Some milliseconds of work. */
 const RECORDS_A_TURN = 100
 
