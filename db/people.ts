@@ -40,8 +40,10 @@ export class AccountIds {
 
 /** Whoever makes accounts of a share takes turns: two imports that meet a new one at once agree on one identity. */
 const NEW_ACCOUNTS_LOCK = 0x5b003
-/** Shares of all accounts, by their keys: so many can be made at the same time. */
-const SHARES = 2
+/** Shares of all accounts, by their keys: many accounts are made of all shares at the same time. */
+const SHARES = [0, 1]
+/** Fewer are made at once, behind the locks of all shares. */
+const MANY = 200
 
 /**
  * Finds the identities of accounts and creates the unknown ones, each with a person of its own. Set-based: one look-up
@@ -65,25 +67,23 @@ export async function resolveIdentities(
   const fresh = [...wanted.values()]
     .filter(({ text }) => !cache.has(text))
     .map((account) => freshAccount(vault, account))
-  const shares = Array.from({ length: SHARES }, (_, share) =>
-    fresh.filter(({ key }) => key.readUInt8() % SHARES === share),
-  )
-  await Promise.all(shares.map((accounts, share) => makeAccounts(db, accounts, share, cache)))
+  if (fresh.length < MANY) return makeAccounts(db, fresh, SHARES, cache)
+  const ofShare = (share: number) => fresh.filter(({ key }) => key.readUInt8() % SHARES.length === share)
+  await Promise.all(SHARES.map((share) => makeAccounts(db, ofShare(share), [share], cache)))
 }
 
 async function makeAccounts(
   db: Database,
   accounts: readonly FreshAccount[],
-  share: number,
+  shares: readonly number[],
   cache: IdentityCache,
 ): Promise<void> {
   if (accounts.length === 0) return
   await db.transaction().execute(async (tx) => {
     // Nobody need wait for the disk: whatever refers to these accounts is committed later, and with it all before it.
     await sql`
-      select pg_advisory_xact_lock(${NEW_ACCOUNTS_LOCK}, ${share}), set_config('synchronous_commit', 'off', true)`.execute(
-      tx,
-    )
+      select pg_advisory_xact_lock(${NEW_ACCOUNTS_LOCK}, share), set_config('synchronous_commit', 'off', true)
+      from unnest(${shares}::int[]) as share`.execute(tx)
     const madeMeanwhile = await takeKnown(tx, accounts, cache)
     const unknown = madeMeanwhile === 0 ? accounts : accounts.filter(({ text }) => !cache.has(text))
     await createPeople(tx, unknown, cache)
