@@ -33,6 +33,8 @@ export interface MergeContext extends Books, ChunkOwner {
  */
 const CHUNKS_A_COMMIT = 8
 const CHUNKS_OF_WHOLE_DAYS = 4
+/** Both are of full chunks. Those of long rows hold few records: so many of them end a transaction all the same. */
+const SHORT_CHUNKS_A_COMMIT = 64
 /** So long a transaction stays open for a source that is slower than the database. */
 const WAITED_MS = 5_000
 
@@ -56,7 +58,7 @@ export async function mergeChunks(
       const merge = await Merge.begin(session, tx, context)
       await merge.store(first)
       // What waits for facts waits for one chunk of them only; their lock cannot be had behind the other one.
-      while (first.facts.length === 0 && merge.received < merge.chunksAtMost * chunkRecords) {
+      while (first.facts.length === 0 && merge.hasRoom(chunkRecords)) {
         const next = await chunks.ready(WAITED_MS)
         if (next === undefined || next.facts.length > 0 || !monthsOf(next).every((month) => months.has(month))) break
         await chunks.take()
@@ -71,7 +73,7 @@ const monthsOf = ({ days }: PreparedChunk): string[] => [...new Set([...days].ma
 
 /** One transaction. */
 class Merge {
-  received = 0
+  #received = 0
   readonly #tx: Connection
   readonly #context: MergeContext
   readonly #activities: ActivityMerge
@@ -99,14 +101,16 @@ class Merge {
     return new Merge(tx, context, activities, number)
   }
 
-  get chunksAtMost(): number {
-    return this.#dayEnded ? CHUNKS_OF_WHOLE_DAYS : CHUNKS_A_COMMIT
+  /** For another chunk; a full one holds so many records. */
+  hasRoom(chunkRecords: number): boolean {
+    const full = this.#dayEnded ? CHUNKS_OF_WHOLE_DAYS : CHUNKS_A_COMMIT
+    return this.#received < full * chunkRecords && this.#chunks.length < SHORT_CHUNKS_A_COMMIT
   }
 
   async store(chunk: PreparedChunk): Promise<void> {
     const { vault, importId, connectorId, spareRows } = this.#context
     const tx = this.#tx
-    this.received += chunk.received
+    this.#received += chunk.received
     const lastDay = [...chunk.days].sort().at(-1)
     this.#dayEnded = this.#lastDay !== undefined && lastDay !== undefined && lastDay > this.#lastDay
     this.#lastDay = lastDay ?? this.#lastDay

@@ -111,11 +111,7 @@ test(
 
 test('the clocks of a triage go on where they were', TIMEOUT, async () => {
   const remindAfterMs = 8_000
-  const clocks = { remindAfterHours: remindAfterMs / HOUR_MS, overdueAfterHours: 24 }
-  const alertId = await opened(await policy('Clocks', { triage: { low: clocks, medium: clocks, high: clocks } }))
-  const ana = await w.staff('Ana', ['analyst'])
-  await processes.commentOnAlert(w.client, alertId, await worded(alertId, ana, 'said'))
-  await pause(remindAfterMs / 2)
+  const alertId = await halfReminded('Clocks', remindAfterMs)
   const handle = w.client.workflow.getHandle(workflowId.triage(alertId))
   await untilContinued(handle.workflowId, async () => {
     await handle.signal('alertChanged')
@@ -134,11 +130,7 @@ test('the clocks of a triage go on where they were', TIMEOUT, async () => {
 
 test('a change that is told as a run begins does not set its clock back', TIMEOUT, async () => {
   const remindAfterMs = 6_000
-  const clocks = { remindAfterHours: remindAfterMs / HOUR_MS, overdueAfterHours: 24 }
-  const alertId = await opened(await policy('Told anew', { triage: { low: clocks, medium: clocks, high: clocks } }))
-  const ana = await w.staff('Ana', ['analyst'])
-  await processes.commentOnAlert(w.client, alertId, await worded(alertId, ana, 'said'))
-  await pause(remindAfterMs / 2)
+  const alertId = await halfReminded('Told anew', remindAfterMs)
   const id = workflowId.triage(alertId)
   await w.client.workflow.getHandle(id).terminate()
   const begun = await w.client.workflow.signalWithStart('alertTriage', {
@@ -152,6 +144,16 @@ test('a change that is told as a run begins does not set its clock back', TIMEOU
   const reminded = (await entries(alertId)).find(({ action }) => action === 'alert.reminded')
   expect((reminded?.at.getTime() ?? Number.NaN) - startTime.getTime()).toBeLessThan(remindAfterMs - 100)
 })
+
+/** An alert on which somebody commented half of the time ago after which it reminds. */
+async function halfReminded(name: string, remindAfterMs: number): Promise<string> {
+  const clocks = { remindAfterHours: remindAfterMs / HOUR_MS, overdueAfterHours: 24 }
+  const alertId = await opened(await policy(name, { triage: { low: clocks, medium: clocks, high: clocks } }))
+  const ana = await w.staff('Ana', ['analyst'])
+  await processes.commentOnAlert(w.client, alertId, await worded(alertId, ana, 'said'))
+  await pause(remindAfterMs / 2)
+  return alertId
+}
 
 async function approvalOf(alertId: string): Promise<ApprovalInput> {
   const row = await w.t.db.selectFrom('approval').selectAll().where('alert_id', '=', alertId).executeTakeFirstOrThrow()
