@@ -4,7 +4,18 @@ import type { Connection } from '../db/connection.ts'
 import { sha256 } from '../db/hash.ts'
 import { canonicalJson } from '../domain/canonical.ts'
 import { addDays } from '../domain/window.ts'
-import { type IndicatorDefinition, POLICY_ZONE, type Predicate, type Relation } from './indicator.ts'
+import {
+  type Actor,
+  afterLastDay,
+  isRelated,
+  KNOWN,
+  knownOf,
+  LOOKED_UP,
+  NOTHING_KNOWN,
+  neverInDepartment,
+  otherDepartment,
+} from './actor.ts'
+import { type IndicatorDefinition, POLICY_ZONE, type Predicate } from './indicator.ts'
 
 /** What the rollups need of an indicator. They are kept for every version that an enabled policy scores with. */
 export type ActiveIndicator = Pick<IndicatorDefinition, 'id' | 'version' | 'where' | 'measure'> & {
@@ -36,22 +47,25 @@ function byRollup(indicators: readonly ActiveIndicator[]): Map<string, ActiveInd
   return new Map(indicators.filter(hasRollups).map((indicator) => [rollupKey(indicator), indicator]))
 }
 
-/** SQL of an indicator's predicate over `activity a`. A comparison with an absent value is false, never unknown. */
-export const compilePredicate = ({
-  where,
-  timeZone,
-}: Pick<ActiveIndicator, 'where' | 'timeZone'>): RawBuilder<boolean> => compile(where, timeZone ?? 'UTC')
+/**
+ * SQL of an indicator's predicate over `activity a`. A comparison with an absent value is false, never unknown. `actor` says
+ * how what is known of whoever acted is found: by the activity alone unless told.
+ */
+export const compilePredicate = (
+  { where, timeZone }: Pick<ActiveIndicator, 'where' | 'timeZone'>,
+  actor: Actor = LOOKED_UP,
+): RawBuilder<boolean> => compile(where, timeZone ?? 'UTC', actor)
 
-function compile(predicate: Predicate, policyZone: string): RawBuilder<boolean> {
+function compile(predicate: Predicate, policyZone: string, actor: Actor): RawBuilder<boolean> {
   const joined = (parts: readonly Predicate[], by: ' and ' | ' or '): RawBuilder<boolean> =>
     sql`(${sql.join(
-      parts.map((part) => sql`(${compile(part, policyZone)})`),
+      parts.map((part) => sql`(${compile(part, policyZone, actor)})`),
       sql.raw(by),
     )})`
   const local = (zone: string) => sql`(a.at at time zone ${zone === POLICY_ZONE ? policyZone : zone}::text)`
   if ('all' in predicate) return joined(predicate.all, ' and ')
   if ('any' in predicate) return joined(predicate.any, ' or ')
-  if ('not' in predicate) return sql`not (${compile(predicate.not, policyZone)})`
+  if ('not' in predicate) return sql`not (${compile(predicate.not, policyZone, actor)})`
   switch (predicate.field) {
     case 'destination_is_external':
       return sql`coalesce(a.destination_is_external = ${predicate.is}::boolean, false)`
@@ -62,14 +76,14 @@ function compile(predicate: Predicate, policyZone: string): RawBuilder<boolean> 
     case 'connector_kind':
       return sql`a.connector_id in (select id from connector where kind = any (${predicate.in}::text[]))`
     case 'after_last_day':
-      return AFTER_LAST_DAY
+      return afterLastDay(actor)
     case 'other_department':
-      return OTHER_DEPARTMENT
+      return otherDepartment(actor)
     case 'never_in_department':
-      return NEVER_IN_DEPARTMENT
+      return neverInDepartment(actor)
     case 'relation':
       return sql`(a.subject_last_name_key is not null and (${sql.join(
-        predicate.in.map((relation) => RELATIONS[relation]),
+        predicate.in.map((relation) => isRelated(relation, actor)),
         sql.raw(' or '),
       )}))`
     case 'size_bytes':
@@ -87,58 +101,6 @@ function compile(predicate: Predicate, policyZone: string): RawBuilder<boolean> 
   }
 }
 
-/** True of some current profile of the person who acted. */
-const ownProfile = (condition: RawBuilder<unknown>): RawBuilder<boolean> => sql`exists (
-  select from identity own join identity other on other.person_id = own.person_id
-  join profile_key p on p.identity_id = other.id where own.id = a.identity_id and (${condition}))`
-
-const SAME_NAME = sql`p.name_key = a.subject_name_key`
-const SAME_ADDRESS = sql`p.address_key = a.subject_address_key`
-
-/** Who the touched record belongs to, seen from the person who touched it. Names and addresses are keyed hashes. */
-const RELATIONS: Record<Relation, RawBuilder<boolean>> = {
-  // Where the source gives no address the name alone has to do.
-  self: ownProfile(sql`${SAME_NAME} and (${SAME_ADDRESS} or p.address_key is null or a.subject_address_key is null)`),
-  household: ownProfile(sql`${SAME_ADDRESS} and p.name_key is distinct from a.subject_name_key`),
-  family_name:
-    ownProfile(sql`p.last_name_key = a.subject_last_name_key and p.name_key is distinct from a.subject_name_key
-    and p.address_key is distinct from a.subject_address_key`),
-  neighbour: ownProfile(
-    sql`p.street_key = a.subject_street_key and p.address_key is distinct from a.subject_address_key`,
-  ),
-  colleague: sql`exists (
-    select from profile_key p join identity theirs on theirs.id = p.identity_id
-    join identity own on own.id = a.identity_id
-    where ${SAME_NAME} and theirs.person_id <> own.person_id
-      and (${SAME_ADDRESS} or p.address_key is null or a.subject_address_key is null))`,
-}
-
-const OTHER_DEPARTMENT = sql<boolean>`(a.subject_department_key is not null
-  and ${ownProfile(sql`p.department_key <> a.subject_department_key`)}
-  and not ${ownProfile(sql`p.department_key = a.subject_department_key`)})`
-
-/**
- * The commonest answer first: the record names the person's own department. The offsets keep each look-up one by the
- * key: otherwise all patients might be read into memory for every chunk.
- */
-const NEVER_IN_DEPARTMENT = sql<boolean>`(a.subject_last_name_key is not null
-  and ${ownProfile(sql`p.department_key is not null and p.department_key is distinct from a.subject_department_key`)}
-  and case when a.subject_key is null then ${OTHER_DEPARTMENT} else (
-    (a.subject_department_key is not null or exists (
-      select from subject_department met
-      where met.subject_key = a.subject_key and met.department_key is not null offset 0))
-    and not ${ownProfile(sql`exists (
-      select from subject_department met
-      where met.subject_key = a.subject_key and met.department_key = p.department_key offset 0)`)}) end)`
-
-/** The UTC day of the last working day is still a day of work. */
-const AFTER_LAST_DAY: RawBuilder<boolean> = sql`exists (
-  select from identity own join identity other on other.person_id = own.person_id
-  join fact on fact.identity_id = other.id and fact.kind = 'resignation' and fact.superseded_at is null
-    and not fact.withdrawn
-  where own.id = a.identity_id
-    and (a.at at time zone 'UTC')::date > (fact.last_working_at at time zone 'UTC')::date)`
-
 /** Who is nobody inside: what they do counts for no indicator. */
 export const OUTSIDERS = ['service', 'guest', 'external', 'anonymous'] as const
 
@@ -149,9 +111,10 @@ export const COUNTS = sql`a.superseded_by is null and a.actor_kind not in (${sql
  * Activities of the touched person-days; `touched` names a table with identity_id and day. Each day is looked up by its
  * key (that is what the offset is for): a plan over a whole month would take longer the more the month holds.
  */
-export const touchedActivities = (touched: string) => sql`
-  (select identity_id, day, day::timestamp at time zone 'UTC' as from_at, (day + 1)::timestamp at time zone 'UTC' as to_at
-   from ${sql.raw(touched)} group by 1, 2 order by 1, 2) t
+export const touchedActivities = (touched: string, { columns, joins } = NOTHING_KNOWN) => sql`
+  (select t.identity_id, t.day, t.day::timestamp at time zone 'UTC' as from_at,
+          (t.day + 1)::timestamp at time zone 'UTC' as to_at${columns}
+   from (select identity_id, day from ${sql.raw(touched)} group by 1, 2 order by 1, 2) t ${joins} offset 0) t
   cross join lateral (
     select a.*, a.xmin as stored_by from activity a
     where a.identity_id = t.identity_id and a.at >= t.from_at and a.at < t.to_at offset 0
@@ -187,7 +150,8 @@ function hitsOf(indicators: readonly ActiveIndicator[]): RawBuilder<number[]> {
       ? sql`'{}'::int[]`
       : sql`array_remove(array[${sql.join(
           places.map(
-            (n) => sql`case when ${compilePredicate(indicators[n] as ActiveIndicator)} then ${sql.lit(n + 1)} end`,
+            (n) =>
+              sql`case when ${compilePredicate(indicators[n] as ActiveIndicator, KNOWN)} then ${sql.lit(n + 1)} end`,
           ),
         )}], null)`
   const placesOf = (verb: string | null): number[] =>
@@ -263,7 +227,7 @@ export async function recomputeRollups(
         select a.identity_id, t.day, unnest(${hitsOf([...counted.values()])}) as hit, a.object_key,
                coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at,
                ${isRecounted} as is_recounted
-        from ${touchedActivities(touched)}
+        from ${touchedActivities(touched, knownOf([...counted.values()].map(({ where }) => where)))}
         where ${COUNTS}
       ) hit
       group by identity_id, day, hit

@@ -131,6 +131,13 @@ export const usesPolicyZone = (where: Predicate): boolean =>
 /** Whether a predicate asks where somebody was treated: then a record decides about records of other people. */
 export const usesTreatment = (where: Predicate): boolean => asks(where, ({ field }) => field === 'never_in_department')
 
+/** Whether it compares a touched record with the profile of whoever touched it. */
+export const usesProfile = (where: Predicate): boolean =>
+  asks(where, ({ field }) => ['relation', 'other_department', 'never_in_department'].includes(field))
+
+/** Whether it asks for the last working day of whoever acted. */
+export const usesLastDay = (where: Predicate): boolean => asks(where, ({ field }) => field === 'after_last_day')
+
 const tiered = z.strictObject({
   low: z.number().positive(),
   medium: z.number().positive(),
