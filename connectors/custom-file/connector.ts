@@ -37,7 +37,8 @@ async function* read(input: ReadInput<CustomFileConfig>): AsyncGenerator<Page<an
     yield { origin: file.name, records: await readJsonLines(file.open(), settings), after }
     return
   }
-  const { header, records } = await readDelimited(file.open(), settings)
-  requireColumns(header, [...Object.values(settings.columns), ...settings.eventIdColumns])
+  const { records } = await readDelimited(file.open(), settings, (header) =>
+    requireColumns(header, [...Object.values(settings.columns), ...settings.eventIdColumns]),
+  )
   yield { origin: file.name, records, after }
 }

@@ -68,10 +68,11 @@ const mapper = perSettings((settings: EpicConfig) => healthRecordMapper(EPIC_COL
 
 async function* read(input: ReadInput<EpicConfig>): AsyncGenerator<Page<DelimitedRow>> {
   if (!input.file || (input.position as { done?: boolean } | null)?.done) return
-  const { header, records } = await readDelimited(input.file.open(), input.config)
-  requireColumns(
-    header,
-    REQUIRED_ROLES.map((role) => (EPIC_COLUMNS as HealthColumns)[role] as string),
+  const { records } = await readDelimited(input.file.open(), input.config, (header) =>
+    requireColumns(
+      header,
+      REQUIRED_ROLES.map((role) => (EPIC_COLUMNS as HealthColumns)[role] as string),
+    ),
   )
   yield { origin: input.file.name, records, after: { done: true } }
 }

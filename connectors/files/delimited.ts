@@ -3,7 +3,7 @@ import type { Rejected } from '../../domain/signal.ts'
 import type { SourceRecord } from '../connector.ts'
 import { Batches, type Run } from './batches.ts'
 import { MAX_ROW_CHARACTERS, RowScanner } from './scan.ts'
-import { type Encoding, readText } from './text.ts'
+import { closedOnFault, type Encoding, readText } from './text.ts'
 
 export const SEPARATORS = ['auto', ',', ';', '\t', '|'] as const
 export type Separator = (typeof SEPARATORS)[number]
@@ -28,19 +28,27 @@ export interface Dialect {
 /**
  * Reads a delimited file as a stream. Blank lines are no rows. Rows that cannot be read (another number of cells, a
  * quote that is not closed, damaged bytes, too long) are delivered as unreadable at their line; the others go on.
- * Throws file_empty, file_header_missing, file_header_duplicate, file_unreadable, body_too_large (inflated bytes).
+ * Throws file_empty, file_header_missing, file_header_duplicate, file_unreadable, body_too_large (inflated bytes), and what
+ * `check` throws of the header; the source is closed then. Else whoever iterates the records closes it.
  */
-export async function readDelimited(source: AsyncIterable<Uint8Array>, dialect: Dialect): Promise<DelimitedFile> {
+export async function readDelimited(
+  source: AsyncIterable<Uint8Array>,
+  dialect: Dialect,
+  check: (header: readonly string[]) => void = () => {},
+): Promise<DelimitedFile> {
   const pieces = readText(source, dialect.encoding)
-  const { start, ended } = await firstLine(pieces)
-  const rows = new Rows(dialect.separator === 'auto' ? guessSeparator(start) : dialect.separator)
-  rows.push(start, ended)
-  while (rows.batch.length === 0 && !rows.ended) {
-    const next = await pieces.next()
-    rows.push(next.done ? '' : next.value, next.done)
-  }
-  const header = headerOf(rows.batch.shift())
-  return { header, records: new Batches(runs(header, rows, pieces)) }
+  return closedOnFault(pieces, async () => {
+    const { start, ended } = await firstLine(pieces)
+    const rows = new Rows(dialect.separator === 'auto' ? guessSeparator(start) : dialect.separator)
+    rows.push(start, ended)
+    while (rows.batch.length === 0 && !rows.ended) {
+      const next = await pieces.next()
+      rows.push(next.done ? '' : next.value, next.done)
+    }
+    const header = headerOf(rows.batch.shift())
+    check(header)
+    return { header, records: new Batches(runs(header, rows, pieces)) }
+  })
 }
 
 /** Text up to the end of the first line that is not blank, or a little more. */

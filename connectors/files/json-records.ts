@@ -5,7 +5,7 @@ import { Batches, type Run } from './batches.ts'
 import { checkJson } from './json.ts'
 import type { JsonRecord } from './json-lines.ts'
 import { MAX_ROW_CHARACTERS } from './scan.ts'
-import { type Encoding, readText } from './text.ts'
+import { closedOnFault, type Encoding, readText } from './text.ts'
 
 /** Of a record that cannot be read so much is kept for whoever mends it. Characters. */
 const KEPT_CHARACTERS = 2_000
@@ -21,20 +21,20 @@ export async function readJsonRecords(
   { encoding }: { encoding: Encoding },
 ): Promise<Batches<JsonRecord | string>> {
   const pieces = readText(source, encoding)
-  let start = ''
-  for (;;) {
-    const next = await pieces.next()
-    if (next.done) break
-    start += next.value
-    if (/\S/.test(start)) break
-  }
-  const first = /\S/.exec(start)?.[0]
-  if (first === undefined) throw new AppError('file_empty', 'the file is empty', { fix: 'Export the file again.' })
-  if (first !== '[' && first !== '{') {
-    await pieces.return(undefined)
-    throw new AppError('file_unreadable', 'the file is not JSON', { fix: 'Send an array of JSON objects.' })
-  }
-  return new Batches(runs(start, pieces))
+  return closedOnFault(pieces, async () => {
+    let start = ''
+    for (;;) {
+      const next = await pieces.next()
+      if (next.done) break
+      start += next.value
+      if (/\S/.test(start)) break
+    }
+    const first = /\S/.exec(start)?.[0]
+    if (first === undefined) throw new AppError('file_empty', 'the file is empty', { fix: 'Export the file again.' })
+    if (first !== '[' && first !== '{')
+      throw new AppError('file_unreadable', 'the file is not JSON', { fix: 'Send an array of JSON objects.' })
+    return new Batches(runs(start, pieces))
+  })
 }
 
 async function* runs(start: string, pieces: AsyncGenerator<string>): AsyncGenerator<Run<JsonRecord | string>> {

@@ -29,6 +29,16 @@ export async function* readText(source: AsyncIterable<Uint8Array>, encoding: Enc
   }
 }
 
+/** What a reader begins with: where it fails nobody will read on, and a file must not stay open. */
+export async function closedOnFault<T>(pieces: AsyncGenerator<string>, begin: () => Promise<T>): Promise<T> {
+  try {
+    return await begin()
+  } catch (error) {
+    await pieces.return(undefined)
+    throw error
+  }
+}
+
 /** Whether the first character that is no blank begins JSON records. */
 export async function beginsAsJson(source: AsyncIterable<Uint8Array>, encoding: Encoding): Promise<boolean> {
   for await (const piece of readText(source, encoding)) {

@@ -55,7 +55,8 @@ const mapper = perSettings((settings: HealthcareConfig) => healthRecordMapper(se
 
 async function* read(input: ReadInput<HealthcareConfig>): AsyncGenerator<Page<DelimitedRow>> {
   if (!input.file || (input.position as { done?: boolean } | null)?.done) return
-  const { header, records } = await readDelimited(input.file.open(), input.config)
-  requireColumns(header, Object.values(input.config.columns))
+  const { records } = await readDelimited(input.file.open(), input.config, (header) =>
+    requireColumns(header, Object.values(input.config.columns)),
+  )
   yield { origin: input.file.name, records, after: { done: true } }
 }

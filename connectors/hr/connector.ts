@@ -70,8 +70,9 @@ export const hr = defineConnector<typeof config, DelimitedRow>({
 
 async function* read(input: ReadInput<HrConfig>): AsyncGenerator<Page<DelimitedRow>> {
   if (!input.file || (input.position as { done?: boolean } | null)?.done) return
-  const { header, records } = await readDelimited(input.file.open(), input.config)
-  checkColumns(header, input.config)
+  const { records } = await readDelimited(input.file.open(), input.config, (header) =>
+    checkColumns(header, input.config),
+  )
   yield { origin: input.file.name, records, after: { done: true } }
 }
 

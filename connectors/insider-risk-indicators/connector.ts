@@ -29,9 +29,8 @@ const mapper = perSettings(detectionMapper)
 
 async function* read(input: ReadInput<DetectionsConfig>): AsyncGenerator<Page<DelimitedRow>> {
   if (!input.file || (input.position as { done?: boolean } | null)?.done) return
-  const { header, records } = await readDelimited(input.file.open(), input.config)
   const { columns, sourceColumn, detections } = input.config
-  requireColumns(header, [
+  const named = [
     columns.person,
     columns.at,
     ...(sourceColumn === undefined ? [] : [sourceColumn]),
@@ -40,6 +39,7 @@ async function* read(input: ReadInput<DetectionsConfig>): AsyncGenerator<Page<De
       ...carry,
       ...variants.map(({ column }) => column),
     ]),
-  ])
+  ]
+  const { records } = await readDelimited(input.file.open(), input.config, (header) => requireColumns(header, named))
   yield { origin: input.file.name, records, after: { done: true } }
 }

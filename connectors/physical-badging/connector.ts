@@ -41,9 +41,10 @@ async function* read(input: ReadInput<BadgeConfig>): AsyncGenerator<Page<any>> {
     yield { origin: file.name, records: await readJsonRecords(file.open(), settings), after }
     return
   }
-  const { header, records } = await readDelimited(file.open(), settings)
   const { person, asset, at, status, eventId } = settings.columns
-  requireColumns(header, [person, asset, at, status, ...(eventId === undefined ? [] : [eventId])])
+  const { records } = await readDelimited(file.open(), settings, (header) =>
+    requireColumns(header, [person, asset, at, status, ...(eventId === undefined ? [] : [eventId])]),
+  )
   yield { origin: file.name, records, after }
 }
 

@@ -36,10 +36,7 @@ export async function readLogFile(
   users: Users,
   find: FindUsers,
 ): Promise<Batches<LogRow>> {
-  const { header, records } = await csv(bytes)
-  const columns = new Set(header.map((name) => name.toLowerCase()))
-  if (!columns.has('event_type') || !(columns.has('timestamp') || columns.has('timestamp_derived')))
-    throw unreadable(DOING, 'a log file')
+  const { records } = await csv(bytes)
   const file = { id, type, interval }
 
   async function* runs() {
@@ -60,12 +57,18 @@ export async function readLogFile(
 
 async function csv(bytes: AsyncIterable<Uint8Array>): Promise<DelimitedFile> {
   try {
-    return await readDelimited(bytes, { separator: ',', encoding: 'utf-8' })
+    return await readDelimited(bytes, { separator: ',', encoding: 'utf-8' }, checkColumns)
   } catch (error) {
     // An empty answer, or a page of somebody between: it is read again, not given up.
     if (isAppError(error) && error.code.startsWith('file_')) throw unreadable(DOING, 'a log file')
     throw error
   }
+}
+
+function checkColumns(header: readonly string[]): void {
+  const columns = new Set(header.map((name) => name.toLowerCase()))
+  if (!columns.has('event_type') || !(columns.has('timestamp') || columns.has('timestamp_derived')))
+    throw unreadable(DOING, 'a log file')
 }
 
 const idOf = (row: LogRow['row'], column: string): string | undefined =>
