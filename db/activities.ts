@@ -25,7 +25,7 @@ export async function ensureMonths(db: Connection, days: Iterable<string>): Prom
 export interface StoredActivities {
   /** Records stored: one that names several accounts has a row for each. */
   records: number
-  /** False when a record was corrected by this chunk, or may have been before: then what counted may count no longer. */
+  /** False when a record of this chunk or an earlier one was corrected: then what counted may count no longer. */
   onlyAdded: boolean
 }
 
@@ -64,8 +64,10 @@ export class ActivityMerge {
     const stored = known.size === 0 ? ordered : ordered.filter((row) => !known.has(row))
     await this.#copy(rows, stored, () => take(rows.keep(stored)))
     this.#newest.take(rows, stored)
-    const onlyAdded = !(await this.#markCorrected(rows, stored))
-    return { records: rows.recordsOf(stored), onlyAdded }
+    const marked = await this.#markCorrected(rows, stored)
+    // What is told of subjects is told by all records of the chunk, and one that was there already may be corrected.
+    const mayTellCorrected = this.#hasCorrections && known.size > 0 && rows.subjects.size > 0
+    return { records: rows.recordsOf(stored), onlyAdded: marked === 0 && !mayTellCorrected }
   }
 
   /** Remembers up to where the connector's months are filled now. */
@@ -81,18 +83,19 @@ export class ActivityMerge {
     else await this.#session.copy(last.statement, last.pieces, meanwhile)
   }
 
-  /** Marks what corrections and newer versions leave without effect; true when there may be any. */
-  async #markCorrected(rows: ActivityRows, stored: Uint32Array): Promise<boolean> {
+  /** Marks what corrections and newer versions leave without effect; zero where nothing changed. */
+  async #markCorrected(rows: ActivityRows, stored: Uint32Array): Promise<number> {
     const corrections = rows.special.filter(({ supersedes }) => supersedes !== null)
     const versions = rows.special.filter(({ versionOf }) => versionOf !== null)
+    let marked = 0
     if (corrections.length > 0) {
-      await markSuperseded(this.#tx, corrections)
+      marked += await markSuperseded(this.#tx, corrections)
       this.#hasCorrections = true
     }
     this.#hasCorrections ??= await hasCorrections(this.#tx)
-    if (this.#hasCorrections && stored.length > 0) await markSupersededByEarlier(this.#tx, rows, stored)
-    if (versions.length > 0) await markOlderVersions(this.#tx, versions)
-    return this.#hasCorrections || versions.length > 0
+    if (this.#hasCorrections && stored.length > 0) marked += await markSupersededByEarlier(this.#tx, rows, stored)
+    if (versions.length > 0) marked += await markOlderVersions(this.#tx, versions)
+    return marked
   }
 }
 
@@ -129,12 +132,12 @@ const instantsOf = (rows: ActivityRows, order: Uint32Array): Buffer =>
 const keysOf = (rows: ActivityRows, order: Uint32Array): Buffer =>
   uuids(order.length, rows.keys, (n) => (order[n] as number) * 16)
 
-/** A correction marks the record it corrects, where that one is stored. */
-async function markSuperseded(tx: Connection, corrections: readonly SpecialRow[]): Promise<void> {
+/** A correction marks the record it corrects, where that one is stored; on how many person-days. */
+async function markSuperseded(tx: Connection, corrections: readonly SpecialRow[]): Promise<number> {
   const correction = sql`
     unnest(${corrections.map(({ identityId }) => identityId)}::bigint[], ${corrections.map(({ supersedes }) => supersedes)}::uuid[],
            ${corrections.map(({ sourceKey }) => sourceKey)}::uuid[]) as correction (identity_id, supersedes_key, source_key)`
-  await sql`
+  const touched = await sql`
     with marked as (
       update activity set superseded_by = correction.source_key
       from ${correction}
@@ -148,12 +151,16 @@ async function markSuperseded(tx: Connection, corrections: readonly SpecialRow[]
     insert into activity_correction (identity_id, supersedes_key, source_key)
     select identity_id, supersedes_key, source_key from ${correction}
     on conflict do nothing`.execute(tx)
+  return Number(touched.numAffectedRows)
 }
 
-/** Of the versions of one thing the newest counts, whichever came first; days of what changed its standing are touched. */
-async function markOlderVersions(tx: Connection, versions: readonly SpecialRow[]): Promise<void> {
+/**
+ * Of the versions of one thing the newest counts, whichever came first; days of what changed its standing are touched. On
+ * how many person-days.
+ */
+async function markOlderVersions(tx: Connection, versions: readonly SpecialRow[]): Promise<number> {
   const things = [...new Set(versions.map(({ versionOf }) => versionOf))]
-  await sql`
+  const touched = await sql`
     with grouped as materialized (
       select a.identity_id, a.at, a.source_key, a.superseded_by,
              first_value(a.source_key) over newest as newest_key, first_value(a.version_at) over newest as newest_at,
@@ -170,11 +177,12 @@ async function markOlderVersions(tx: Connection, versions: readonly SpecialRow[]
     )
     insert into ${sql.raw(TOUCHED)} (identity_id, day)
     select identity_id, (at at time zone 'UTC')::date from marked group by 1, 2`.execute(tx)
+  return Number(touched.numAffectedRows)
 }
 
-/** A record that arrives after its own correction is born superseded: order of arrival does not matter. */
-async function markSupersededByEarlier(tx: Connection, rows: ActivityRows, stored: Uint32Array): Promise<void> {
-  await sql`
+/** A record that arrives after its own correction is born superseded: order of arrival does not matter. How many were. */
+async function markSupersededByEarlier(tx: Connection, rows: ActivityRows, stored: Uint32Array): Promise<number> {
+  const marked = await sql`
     update activity set superseded_by = correction.source_key
     from unnest(${identitiesOf(rows, stored)}::bigint[], ${instantsOf(rows, stored)}::timestamptz[],
                 ${keysOf(rows, stored)}::uuid[]) as fresh (identity_id, at, source_key)
@@ -182,4 +190,5 @@ async function markSupersededByEarlier(tx: Connection, rows: ActivityRows, store
       on correction.identity_id = fresh.identity_id and correction.supersedes_key = fresh.source_key
     where activity.identity_id = fresh.identity_id and activity.at = fresh.at
       and activity.source_key = fresh.source_key and activity.superseded_by is null`.execute(tx)
+  return Number(marked.numAffectedRows)
 }

@@ -240,6 +240,10 @@ test('a record that was corrected joins nobody with a department any more, unles
   await arrive(looks, [[4]], imports)
   expect(await pairs()).toEqual(['2 in 30'])
   expect(await found()).toMatchObject({ '0 2026-03-31': 1 })
+  // Sent again by an import that remembers nothing.
+  const again = imports.map((each) => ({ ...each, treatments: new TreatmentBook() }))
+  await arrive(looks, [[1], [2]], again)
+  expect(await pairs()).toEqual(['2 in 30'])
 })
 
 test('a look and what tells of the treatment, stored at the same moment by two imports, find one another', async () => {
