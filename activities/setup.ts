@@ -1,4 +1,5 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
+import { sql } from 'kysely'
 import { prerequisitesOf } from '../connectors/everywhere.ts'
 import { appendAudit } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
@@ -31,8 +32,6 @@ interface StepState {
   state: 'done' | 'failed'
   at: string
   result: unknown
-  /** The act that performed it: repeated, it gets the same answer. */
-  act: string
 }
 type Steps = Partial<Record<SetupStep, StepState>>
 
@@ -46,27 +45,47 @@ const NEEDS: Record<Exclude<SetupStep, 'proven'>, readonly SetupStep[]> = {
   activate: ['credentials', 'test', 'map', 'dry_run'],
 }
 
+/** What was answered when this person did this: the audit entry of the act holds it. Null when it was not done yet. */
+async function answeredStep(
+  db: Connection,
+  connectorId: string,
+  { step, staffId, causeKey }: SetupStepInput,
+): Promise<SetupStepResult | null> {
+  const done = await db
+    .selectFrom('audit_entry')
+    .select('detail')
+    .where('subject_kind', '=', 'connector')
+    .where('subject_id', '=', connectorId)
+    .where('action', '=', `set-up.${step}`)
+    .where('staff_id', '=', staffId)
+    .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
+    .executeTakeFirst()
+  if (!done) return null
+  const { state, code } = done.detail as unknown as SetupStepResult
+  return { step, state, ...(code ? { code } : {}) }
+}
+
 /**
  * Performs one step and stores how it went; the words are in the set-up's row, the answer carries a code. The same act
- * again gets its first answer, also after the set-up was activated by it.
+ * again gets its first answer, also after the settings changed or the set-up was activated by it.
  */
 export const performStep =
   (deps: Deps) =>
-  async ({ setupId, step, staffId, causeKey }: SetupStepInput & { setupId: string }): Promise<SetupStepResult> => {
-    const act = `${staffId}/${causeKey}`
+  async ({ setupId, ...act }: SetupStepInput & { setupId: string }): Promise<SetupStepResult> => {
+    const { step, staffId, causeKey } = act
     const setup = await readSetup(deps.db, setupId)
-    const steps = setup.steps as unknown as Steps
-    const performed = steps[step]?.act === act ? answerOf(step, steps[step]) : null
+    const performed = await answeredStep(deps.db, setup.connector_id, act)
     if (performed && setup.state === 'activated') await followActivation(deps, setup)
     if (performed) return performed
     mustBeOpen(setup)
+    const steps = setup.steps as unknown as Steps
     const missing = NEEDS[step].filter((needed) => steps[needed]?.state !== 'done')
     if (missing.length > 0) {
       throw new AppError('setup_step_out_of_order', `${step} comes after ${missing.join(', ')}`, {
         fix: `Perform ${missing[0]} first.`,
       })
     }
-    const outcome = await attempt(() => PERFORM[step](deps, setup), act)
+    const outcome = await attempt(() => PERFORM[step](deps, setup))
     const answer = answerOf(step, outcome)
     await deps.db.transaction().execute(async (tx) => {
       await lockUnchanged(tx, setup)
@@ -77,7 +96,12 @@ export const performStep =
         action: `set-up.${step}`,
         subjectKind: 'connector',
         subjectId: setup.connector_id,
-        detail: { setup_id: setupId, state: answer.state, ...(answer.code ? { code: answer.code } : {}) },
+        detail: {
+          cause_key: causeKey,
+          setup_id: setupId,
+          state: answer.state,
+          ...(answer.code ? { code: answer.code } : {}),
+        },
       })
     })
     if (step === 'activate' && outcome.state === 'done') await followActivation(deps, setup)
@@ -85,14 +109,14 @@ export const performStep =
   }
 
 /** What a step found; a fault that somebody has to mend is a finding too, any other is thrown. */
-async function attempt(perform: () => Promise<unknown>, act: string): Promise<StepState> {
+async function attempt(perform: () => Promise<unknown>): Promise<StepState> {
   const at = () => new Date().toISOString()
   try {
-    return { state: 'done', result: await perform(), at: at(), act }
+    return { state: 'done', result: await perform(), at: at() }
   } catch (error) {
     if (!isAppError(error) || error.retryable) throw error
     const { code, message, fix = null, field = null } = error
-    return { state: 'failed', result: { code, detail: message, fix, field }, at: at(), act }
+    return { state: 'failed', result: { code, detail: message, fix, field }, at: at() }
   }
 }
 
@@ -267,6 +291,8 @@ export const endSetup =
     await forgetSample(deps, sample)
   }
 
+const provenBy = ({ proven }: Steps) => (proven?.result as { importId: string } | undefined)?.importId
+
 /** After an import stored something: the first one proves the set-up. True for the import that proved it. */
 export const proveSetup =
   (deps: Deps) =>
@@ -280,9 +306,9 @@ export const proveSetup =
         .forUpdate()
         .executeTakeFirst()
       if (!setup) return false
-      if (setup.state === 'proven') return (setup.steps as unknown as Steps).proven?.act === importId
+      if (setup.state === 'proven') return provenBy(setup.steps as unknown as Steps) === importId
       const at = new Date().toISOString()
-      await saveStep(tx, setup.id, 'proven', { state: 'done', at, result: { importId }, act: importId })
+      await saveStep(tx, setup.id, 'proven', { state: 'done', at, result: { importId } })
       await tx.updateTable('connector_setup').set({ state: 'proven' }).where('id', '=', setup.id).execute()
       return true
     })
