@@ -168,6 +168,8 @@ export interface EvaluationInput {
   policyId: string
   /** True when a Schedule starts it: then everybody in a window is looked at, not only people touched since. */
   everybody?: boolean
+  /** What the runs before brought about that this one continues. */
+  before?: EvaluationResult
 }
 export interface EvaluationResult {
   people: number

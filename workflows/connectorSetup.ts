@@ -59,6 +59,8 @@ export async function connectorSetup(input: ConnectorSetupInput): Promise<void> 
 
   const stored = await readSetupState({ setupId: input.setupId })
   phase ??= stored
+  // A run that continues another has no summary.
+  if (done.size === 0) setCurrentDetails(`Set-up is **${phase}**.`)
   await condition(() => phase !== 'open' || workflowInfo().continueAsNewSuggested)
   await condition(allHandlersFinished)
   if (phase === 'open') return continueAsNew<typeof connectorSetup>(input)

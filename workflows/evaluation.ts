@@ -16,9 +16,10 @@ const DEBOUNCE = '500 milliseconds'
  * Evaluates one policy over the people whose signals changed, or over everybody with an open window.
  * Id:    `evaluate/<policy>`, so no policy has two evaluators.
  * Ends:  when nobody is left to look at and no signal came meanwhile.
+ * State: how much was done so far; a run that continues another counts on.
  */
-export async function evaluation({ policyId, everybody = false }: EvaluationInput): Promise<EvaluationResult> {
-  const total: EvaluationResult = { people: 0, alertsCreated: 0, alertsUpdated: 0 }
+export async function evaluation({ policyId, everybody = false, before }: EvaluationInput): Promise<EvaluationResult> {
+  const total: EvaluationResult = { people: 0, alertsCreated: 0, alertsUpdated: 0, ...before }
   let requested = false
   setHandler(evaluationRequested, () => {
     requested = true
@@ -38,6 +39,6 @@ export async function evaluation({ policyId, everybody = false }: EvaluationInpu
     if (done.destinations.length > 0) await nudgeExports({ destinations: done.destinations })
     setCurrentDetails(`people ${total.people}, alerts created ${total.alertsCreated}, updated ${total.alertsUpdated}`)
     if (!done.more && !requested) return total
-    if (workflowInfo().continueAsNewSuggested) return continueAsNew<typeof evaluation>({ policyId })
+    if (workflowInfo().continueAsNewSuggested) return continueAsNew<typeof evaluation>({ policyId, before: total })
   }
 }

@@ -11,9 +11,10 @@ const { nudgeEvaluations } = patient('Have their people looked at again')
  * Joins accounts by the rules, and counts the days of accounts whose owner changed.
  * Id:    `identities`, so that one at a time does it.
  * Ends:  when nothing is left and no signal came meanwhile.
+ * State: how much was done so far; a run that continues another counts on.
  */
-export async function identityUpkeep(): Promise<IdentityUpkeepResult> {
-  const total: IdentityUpkeepResult = { compared: 0, recounted: 0 }
+export async function identityUpkeep(before?: IdentityUpkeepResult): Promise<IdentityUpkeepResult> {
+  const total: IdentityUpkeepResult = { compared: 0, recounted: 0, ...before }
   let asked = false
   setHandler(identitiesChanged, () => {
     asked = true
@@ -25,6 +26,6 @@ export async function identityUpkeep(): Promise<IdentityUpkeepResult> {
     await nudgeEvaluations()
     setCurrentDetails(`${total.compared} accounts compared, ${total.recounted} pieces counted anew`)
     if (!asked) return total
-    if (workflowInfo().continueAsNewSuggested) return continueAsNew<typeof identityUpkeep>()
+    if (workflowInfo().continueAsNewSuggested) return continueAsNew<typeof identityUpkeep>(total)
   }
 }

@@ -1,4 +1,4 @@
-import { condition, continueAsNew, setHandler, workflowInfo } from '@temporalio/workflow'
+import { condition, continueAsNew, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow'
 import type { UploadRunInput, UploadRunResult } from '../domain/processes.ts'
 import { uploadCompleted } from './contract.ts'
 import { long, patient } from './options.ts'
@@ -20,6 +20,10 @@ export async function uploadRun({ uploadRunId }: UploadRunInput): Promise<Upload
     complete = false
     const waitMs = await settleUploadRun({ uploadRunId })
     if (waitMs === 0) break
+    // A run that continues another has no summary.
+    setCurrentDetails(
+      `Looks again within ${Math.ceil(waitMs / 1_000)} seconds whether it is complete and may be imported.`,
+    )
     await condition(() => complete, waitMs)
     if (workflowInfo().continueAsNewSuggested) return continueAsNew<typeof uploadRun>({ uploadRunId })
   }
