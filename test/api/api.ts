@@ -1,10 +1,9 @@
 import type { AddressInfo } from 'node:net'
-import type { Logger } from 'pino'
 import type { ApiOptions } from '../../api/deps.ts'
 import { createApi } from '../../api/server.ts'
 import { createStaff, createToken, type Role } from '../../db/staff.ts'
 import { type Answer, type Ask, caller, type Requests } from '../harness/caller.ts'
-import { type World, world } from '../harness/world.ts'
+import { type World, type WorldOptions, world } from '../harness/world.ts'
 
 export type { Answer, Ask }
 
@@ -25,9 +24,15 @@ export interface Api extends AsyncDisposable {
 }
 
 /** The API over real HTTP, its answers held against the contract, with a database and workers of its own. */
-export async function api(options: ApiOptions & { workers?: boolean; log?: Logger } = {}): Promise<Api> {
-  const { workers = false, log, ...rest } = options
-  const w = await world({ ...(workers ? {} : { queues: [] }), ...(log ? { log } : {}) })
+export async function api(
+  options: ApiOptions & { workers?: boolean } & Pick<WorldOptions, 'log' | 'temporalAddress'> = {},
+): Promise<Api> {
+  const { workers = false, log, temporalAddress, ...rest } = options
+  const w = await world({
+    ...(workers ? {} : { queues: [] }),
+    ...(log ? { log } : {}),
+    ...(temporalAddress ? { temporalAddress } : {}),
+  })
   const server = createApi(w.deps, {
     validateResponses: true,
     ratePerMinute: 100_000,

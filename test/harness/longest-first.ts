@@ -15,6 +15,7 @@ const LONGEST = [
   'test/new-connector.test.ts',
   'test/serving.test.ts',
   'test/workflows/schedules.test.ts',
+  'test/workflows/continuing-others.test.ts',
   'cli/embedded/embedded.test.ts',
   'test/conformance/safeguards.test.ts',
   'test/backfill.test.ts',

@@ -50,14 +50,18 @@ export const COURSES: readonly Course[] = [
   course('backfill.completed', (told) => ended('completed')(told) && told.children > 1),
   course('backfill.cancelled', (told) => ended('cancelled')(told) && did(told, 'resumeBackfill')),
   course('caseWork.resolved', (told) => ended('resolved')(told) && did(told, 'addCaseNote')),
+  course('caseWork.continued', (told) => continued(told) && did(told, 'addCaseNote')),
   course('connectorSetup.proven', (told) => completed(told) && did(told, 'firstImportStored')),
   course('connectorSetup.abandoned', (told) => completed(told) && did(told, 'abandonSetup')),
+  course('connectorSetup.continued', (told) => continued(told) && did(told, 'performSetupStep')),
   course('dailyManifests.written', (told) => completed(told) && did(told, 'nudgeExports')),
   course('evaluation.alerts', (told) => completed(told) && did(told, 'openTriage')),
   course('evaluation.nothing', (told) => completed(told) && told.timers > 0 && !did(told, 'openTriage')),
   course('evaluation.everybody', (told) => completed(told) && told.timers === 0),
+  course('evaluation.continued', (told) => continued(told) && did(told, 'evaluationRequested')),
   course('healthRound.checked', completed),
   course('identityUpkeep.matched', (told) => completed(told) && did(told, 'matchIdentities', 'identitiesChanged')),
+  course('identityUpkeep.continued', (told) => continued(told) && did(told, 'identitiesChanged')),
   course('importRun.completed', (told) => completed(told) && did(told, 'proveSetup')),
   course('importRun.failed', (told) => told.status === 'failed' && did(told, 'finishImport', 'startCheck')),
   course('importRun.unreadable', (told) => told.status === 'failed' && !did(told, 'finishImport')),
@@ -68,6 +72,7 @@ export const COURSES: readonly Course[] = [
   course('siemExport.continued', (told) => continued(told) && told.brokenOff === 0),
   course('siemExport.brokenOff', (told) => continued(told) && told.brokenOff > 0),
   course('uploadRun.joined', completed),
+  course('uploadRun.continued', (told) => continued(told) && did(told, 'uploadCompleted')),
 ]
 
 const CLOSED: Record<string, Told['status']> = {

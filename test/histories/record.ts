@@ -13,6 +13,7 @@ import { COURSES, tell } from './courses.ts'
 const FILES = [
   'test/workflows/approval.test.ts',
   'test/workflows/continuing.test.ts',
+  'test/workflows/continuing-others.test.ts',
   'test/workflows/imports.test.ts',
   'test/workflows/reconcile.test.ts',
   'test/workflows/setup.test.ts',

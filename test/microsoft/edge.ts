@@ -69,12 +69,24 @@ export interface ImportFound {
 export interface EdgeUnderTest extends EdgeOptions {
   workers?: boolean
   log?: Logger
+  /** Another Temporal server than the run's. */
+  temporalAddress?: string
   /** Of the API. */
   ratePerMinute?: number
 }
 
-export async function edge({ workers = true, log, ratePerMinute, ...microsoft }: EdgeUnderTest = {}): Promise<Edge> {
-  const more = { ...(log ? { log } : {}), ...(ratePerMinute ? { ratePerMinute } : {}) }
+export async function edge({
+  workers = true,
+  log,
+  temporalAddress,
+  ratePerMinute,
+  ...microsoft
+}: EdgeUnderTest = {}): Promise<Edge> {
+  const more = {
+    ...(log ? { log } : {}),
+    ...(temporalAddress ? { temporalAddress } : {}),
+    ...(ratePerMinute ? { ratePerMinute } : {}),
+  }
   const t = await api({ workers, ...more, microsoft: { quietMs: 1_200, cutMs: 4_000, ...microsoft } })
   const admin = await t.as('admin')
   const port = Number(new URL(t.url).port)

@@ -5,11 +5,9 @@ import * as processes from '../../api/processes.ts'
 import { type ApprovalInput, type SiemExportState, TASK_QUEUES, workflowId } from '../../domain/processes.ts'
 import { startWebhookReceiver } from '../../sandbox/webhook-receiver.ts'
 import { raiseAlert, setPolicy } from '../harness/alerts.ts'
-import { type RenewingTemporal, startRenewingTemporal } from '../harness/renewing.ts'
+import { pause, type RenewingTemporal, startRenewingTemporal, untilContinued } from '../harness/renewing.ts'
 import { eventually, refusalOf, type World, world } from '../harness/world.ts'
 
-/** Of a run, before the server suggests another one. */
-const EVENTS = 40
 const TIMEOUT = { timeout: 90_000 }
 const HOUR_MS = 3_600_000
 
@@ -17,28 +15,13 @@ let temporal: RenewingTemporal
 let w: World
 
 beforeAll(async () => {
-  temporal = await startRenewingTemporal(EVENTS)
+  temporal = await startRenewingTemporal()
   w = await world({ queues: ['triage', 'exports'], temporalAddress: temporal.address })
 })
 afterAll(async () => {
   await w?.[Symbol.asyncDispose]()
   await temporal?.[Symbol.asyncDispose]()
 })
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-/** Stirs a process until another run of it has taken over; how often it was stirred. */
-async function untilContinued(id: string, stir: (time: number) => Promise<unknown>): Promise<number> {
-  const handle = w.client.workflow.getHandle(id)
-  const { runId } = await handle.describe()
-  for (let time = 1; time <= 2 * EVENTS; time += 1) {
-    await stir(time)
-    // The server lets no run end while something new comes in.
-    await pause(50)
-    if ((await handle.describe()).runId !== runId) return time
-  }
-  throw new Error(`${id} did not continue as new`)
-}
 
 async function policy(name: string, settings: Parameters<typeof setPolicy>[2] = {}): Promise<string> {
   const policyId = await w.policy('data-theft-departing-users', name)
@@ -78,7 +61,7 @@ test(
     const taken = await take(ana)
     const said = await worded(alertId, ana, 'said')
     const answered = await processes.commentOnAlert(w.client, alertId, said)
-    const more = await untilContinued(triage, async (time) =>
+    const more = await untilContinued(w.client, triage, async (time) =>
       processes.commentOnAlert(w.client, alertId, await worded(alertId, ben, `more ${time}`)),
     )
     expect((await alertOf(alertId)).assignee_id).toBe(ana)
@@ -95,7 +78,7 @@ test(
 
     const ask = await worded(alertId, ana, 'ask')
     const asked = await processes.escalateAlert(w.client, alertId, ask)
-    await untilContinued(triage, () => w.client.workflow.getHandle(triage).signal('alertChanged'))
+    await untilContinued(w.client, triage, () => w.client.workflow.getHandle(triage).signal('alertChanged'))
     expect(await processes.escalateAlert(w.client, alertId, ask)).toEqual(asked)
     const dismissal = { ...(await worded(alertId, ana, 'no')), reason: 'false_positive' as const }
     expect(await refusalOf(processes.dismissAlert(w.client, alertId, dismissal))).toBe('state_conflict')
@@ -113,7 +96,7 @@ test('the clocks of a triage go on where they were', TIMEOUT, async () => {
   const remindAfterMs = 8_000
   const alertId = await halfReminded('Clocks', remindAfterMs)
   const handle = w.client.workflow.getHandle(workflowId.triage(alertId))
-  await untilContinued(handle.workflowId, async () => {
+  await untilContinued(w.client, handle.workflowId, async () => {
     await handle.signal('alertChanged')
     await pause(100)
   })
@@ -191,7 +174,7 @@ test(
     const { alertId, analyst, approval } = await asked({ quorum, remindAfterMs: HOUR_MS, expiresAfterMs: 2 * HOUR_MS })
     const admin = await w.staff('Ada', ['admin'])
     const goOn = () =>
-      untilContinued(workflowId.approval(approval.approvalId), (time) => refusedTo(approval, admin, time))
+      untilContinued(w.client, workflowId.approval(approval.approvalId), (time) => refusedTo(approval, admin, time))
     const answers = new Map<string, unknown>()
     for (let number = 1; number <= quorum; number += 1) {
       const approver = await w.staff(`Approver ${number}`, ['approver'])
@@ -220,7 +203,7 @@ test('an approval that continued as new reminds once and expires when it was to'
   const { approval } = await asked({ quorum: 1, remindAfterMs: 1_500, expiresAfterMs: 5_000 })
   const admin = await w.staff('Ada', ['admin'])
   const handle = w.client.workflow.getHandle(workflowId.approval(approval.approvalId))
-  await untilContinued(handle.workflowId, (time) => refusedTo(approval, admin, time))
+  await untilContinued(w.client, handle.workflowId, (time) => refusedTo(approval, admin, time))
   expect(await handle.result()).toMatchObject({ state: 'expired', approvals: 0 })
   expect(await actions(approval.approvalId)).toEqual(['approval.reminded', 'approval.expired'])
   const expired = (await entries(approval.approvalId)).at(-1)?.at.getTime() as number
@@ -236,7 +219,7 @@ test('an approval whose moment to remind passed while its run was lost reminds l
   await refusedTo(approval, admin, 0)
   const reminded = () => count(approval.approvalId, 'approval.reminded')
   expect(await eventually(reminded, { until: (times) => times > 0 })).toBe(1)
-  await untilContinued(handle.workflowId, (time) => refusedTo(approval, admin, time))
+  await untilContinued(w.client, handle.workflowId, (time) => refusedTo(approval, admin, time))
   expect(await reminded()).toBe(1)
 })
 
@@ -260,14 +243,14 @@ test(
     const arrivedAll = () =>
       eventually(row, { until: ({ accepted_number, last_number }) => accepted_number === last_number })
     await told()
-    await untilContinued(id, told)
+    await untilContinued(w.client, id, told)
     await arrivedAll()
 
     receiver.answer({ times: 1, status: 410 })
     await told()
     const { accepted_number: acceptedNumber } = await eventually(row, { until: (found) => found.state === 'stopped' })
     const asked = receiver.attempts.length
-    await untilContinued(id, wake)
+    await untilContinued(w.client, id, wake)
     const stopped = { state: 'stopped', acceptedNumber, stopCode: '410' }
     expect(await eventually(state, { until: (found) => found.state === 'stopped' })).toEqual(stopped)
     expect(receiver.attempts).toHaveLength(asked)
@@ -276,7 +259,7 @@ test(
     const resume = () => processes.resumeExport(w.client, destinationId, mended)
     const resumed = await resume()
     expect(resumed).toEqual({ state: 'sending', acceptedNumber, stopCode: null })
-    await untilContinued(id, told)
+    await untilContinued(w.client, id, told)
     expect(await arrivedAll()).toMatchObject({ state: 'active' })
     receiver.answer({ times: 1, status: 410 })
     await told()
@@ -288,7 +271,7 @@ test(
 
     receiver.answer({ times: Number.POSITIVE_INFINITY, status: 503 })
     await told()
-    await untilContinued(id, wake)
+    await untilContinued(w.client, id, wake)
     receiver.faults.clear()
     const { last_number } = await arrivedAll()
     expect(await row()).toMatchObject({ accepted_number: last_number, state: 'active' })

@@ -1,50 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import * as processes from '../../api/processes.ts'
-import { lockOpenSetup, openSetup, readSetup, saveSample, saveSettings } from '../../db/setups.ts'
-import type { SetupStep } from '../../domain/processes.ts'
+import { readSetup } from '../../db/setups.ts'
 import { importFile } from '../harness/files.ts'
+import { beginSetup, configureSetup, HR_SAMPLE, uploadSample } from '../harness/setups.ts'
 import { eventually, refusalOf, type World, waitingWorld, world } from '../harness/world.ts'
-
-const SETTINGS = {
-  scenarios: [
-    { scenario: 'resignation', columns: { person: 'Email', resignationDate: 'Notice', lastWorkingDate: 'LastDay' } },
-  ],
-}
-const SAMPLE =
-  'Email,Notice,LastDay\nkim.lee@example.com,2026-01-02Z,2026-02-01Z\nbroken@example.com,soon,2026-02-01Z\n'
-
-async function begun(w: World) {
-  const admin = await w.staff('Ada', ['admin'])
-  const ids = await w.t.db
-    .transaction()
-    .execute((tx) => openSetup(tx, { kind: 'hr', name: 'HR', everySeconds: 60, staffId: admin }))
-  const setup = { ...ids, kind: 'hr' }
-  await processes.startSetup(w.client, setup)
-  const perform = (step: Exclude<SetupStep, 'proven'>, causeKey: string = randomUUID()) =>
-    processes.performSetupStep(w.client, setup, { staffId: admin, causeKey, step })
-  return { admin, setup, perform }
-}
-
-/** Stores settings as the API does, with a secret of its own to lose. */
-async function configure(w: World, setupId: string): Promise<void> {
-  await w.t.db.transaction().execute(async (tx) => {
-    const row = await lockOpenSetup(tx, setupId, (await readSetup(tx, setupId)).revision)
-    await saveSettings(tx, w.t.vault, row, { settings: SETTINGS, secrets: {} })
-  })
-}
-
-async function upload(w: World, setupId: string): Promise<string> {
-  async function* bytes() {
-    yield Buffer.from(SAMPLE)
-  }
-  const { sha256 } = await w.deps.spool.put(bytes(), 10_000)
-  await w.t.db.transaction().execute(async (tx) => {
-    const row = await lockOpenSetup(tx, setupId, (await readSetup(tx, setupId)).revision)
-    await saveSample(tx, w.t.vault, row, { sha256, name: 'kim.csv' })
-  })
-  return sha256
-}
 
 type Shown = Record<string, { state: string; result: any }>
 const stepsOf = async (w: World, setupId: string) => (await readSetup(w.t.db, setupId)).steps as unknown as Shown
@@ -55,12 +14,12 @@ test('each step leaves its state; any is repeated; it is left for weeks, goes on
   timeout: 90_000,
 }, async () => {
   await using w = await waitingWorld()
-  const { admin, setup, perform } = await begun(w)
+  const { admin, setup, perform } = await beginSetup(w)
   expect(await refusalOf(perform('dry_run'))).toBe('setup_step_out_of_order')
   expect(await perform('credentials')).toEqual({ step: 'credentials', state: 'failed', code: 'settings_invalid' })
   await w.pass('21 days')
-  await configure(w, setup.setupId)
-  const sample = await upload(w, setup.setupId)
+  await configureSetup(w, setup.setupId)
+  const sample = await uploadSample(w, setup.setupId)
   for (const step of ['credentials', 'prerequisites', 'test', 'map'] as const) {
     expect(await perform(step), step).toEqual({ step, state: 'done' })
   }
@@ -76,7 +35,7 @@ test('each step leaves its state; any is repeated; it is left for weeks, goes on
   expect(JSON.stringify(dry)).not.toMatch(/kim|lee|example\.com/)
   expect([await count(w, 'fact'), await count(w, 'identity'), await count(w, 'import')]).toEqual([0, 0, 0])
 
-  await configure(w, setup.setupId)
+  await configureSetup(w, setup.setupId)
   expect(Object.keys(await stepsOf(w, setup.setupId))).toEqual([])
   await w.pass('10 days')
   await w.client.workflow.getHandle(`setup/${setup.connectorId}`).terminate('lost')
@@ -92,9 +51,9 @@ test('activation is answered the same when it is repeated, drops the sample, and
   timeout: 90_000,
 }, async () => {
   await using w = await world()
-  const { setup, perform } = await begun(w)
-  await configure(w, setup.setupId)
-  const sample = await upload(w, setup.setupId)
+  const { setup, perform } = await beginSetup(w)
+  await configureSetup(w, setup.setupId)
+  const sample = await uploadSample(w, setup.setupId)
   for (const step of ['credentials', 'test', 'map', 'dry_run'] as const) await perform(step)
   const activated = await perform('activate', 'go')
   expect(activated).toEqual({ step: 'activate', state: 'done' })
@@ -110,7 +69,7 @@ test('activation is answered the same when it is repeated, drops the sample, and
     expect(policies).toMatchObject({ overlap: 'BUFFER_ONE', catchupWindow: 3_600_000 })
     expect(action).toMatchObject({ staticSummary: expect.stringContaining('hr') })
   }
-  const stored = await importFile(w, setup.connectorId, SAMPLE)
+  const stored = await importFile(w, setup.connectorId, HR_SAMPLE)
   expect(stored).toMatchObject({ state: 'completed', stored: 1, quarantined: 1 })
   await eventually(() => readSetup(w.t.db, setup.setupId), { until: ({ state }) => state === 'proven' })
   expect((await stepsOf(w, setup.setupId))['proven']?.result).toEqual({ importId: stored.id })
