@@ -3,7 +3,18 @@ import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { testDatabase } from '../test/harness/database.ts'
 import { address4Of, address6Of } from './address.ts'
-import { BinaryRows, bigints, COPY_HEADER, COPY_TRAILER, days, instants, texts, uuids, viewOf } from './binary.ts'
+import {
+  BinaryRows,
+  bigints,
+  COPY_HEADER,
+  COPY_TRAILER,
+  days,
+  instants,
+  int8s,
+  texts,
+  uuids,
+  viewOf,
+} from './binary.ts'
 import { ImportSession } from './import-session.ts'
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 }).map((value) => value.replaceAll('\0', ''))
@@ -84,9 +95,11 @@ test('what is written in binary is what PostgreSQL reads from text', async () =>
 test('arrays in binary are what they say', async () => {
   await using t = await testDatabase()
   const numbers = [0, -1, 2 ** 40, Number.MAX_SAFE_INTEGER]
+  const whole = [-(2n ** 63n), null, 2n ** 63n - 1n, null]
   const keys = Buffer.from('00112233445566778899aabbccddeeff'.repeat(2), 'hex')
   const { rows } = await sql`
     select ${bigints(numbers.length, (n) => numbers[n] as number)}::bigint[]::text as numbers,
+           ${int8s(whole.length, (n) => whole[n] as bigint | null)}::bigint[]::text as whole,
            ${instants(2, (n) => n * 86_400_123)}::timestamptz[]::text as instants,
            ${days(2, (n) => n * 20_000)}::date[]::text as days,
            ${uuids(2, viewOf(keys), (n) => n * 16)}::uuid[]::text as uuids,
@@ -96,6 +109,7 @@ test('arrays in binary are what they say', async () => {
   expect(rows).toEqual([
     {
       numbers: `{${numbers.join(',')}}`,
+      whole: '{-9223372036854775808,NULL,9223372036854775807,NULL}',
       instants: '{"1970-01-01 00:00:00+00","1970-01-02 00:00:00.123+00"}',
       days: '{1970-01-01,2024-10-04}',
       uuids: '{00112233-4455-6677-8899-aabbccddeeff,00112233-4455-6677-8899-aabbccddeeff}',

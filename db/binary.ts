@@ -217,6 +217,7 @@ export function fieldsOf(write: (rows: BinaryRows) => void): DataView {
 }
 
 const ARRAY_HEADER = 20
+const HAS_NULL_AT = 4
 
 function putArrayHeader(into: DataView, oid: number, count: number): void {
   for (const [n, word] of [1, 0, oid, count, 1].entries()) into.setInt32(4 * n, word)
@@ -247,6 +248,26 @@ function putInt8(into: DataView, at: number, value: number): void {
 /** `bigint[]`, of whole numbers up to 2^53. */
 export const bigints = (count: number, of: (n: number) => number): Buffer =>
   arrayOf(20, count, 8, (into, at, n) => putInt8(into, at, of(n)))
+
+/** `bigint[]`, of all 64 bits, or without a value. */
+export function int8s(count: number, of: (n: number) => bigint | null): Buffer {
+  const bytes = Buffer.allocUnsafe(ARRAY_HEADER + count * 12)
+  const into = viewOf(bytes)
+  putArrayHeader(into, 20, count)
+  let at = ARRAY_HEADER
+  for (let n = 0; n < count; n += 1) {
+    const value = of(n)
+    into.setInt32(at, value === null ? -1 : 8)
+    at += 4
+    if (value === null) {
+      into.setInt32(HAS_NULL_AT, 1)
+      continue
+    }
+    into.setBigInt64(at, value)
+    at += 8
+  }
+  return bytes.subarray(0, at)
+}
 
 /** `timestamptz[]`, of milliseconds. */
 export const instants = (count: number, of: (n: number) => number): Buffer =>

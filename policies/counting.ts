@@ -2,8 +2,8 @@ import type { StoredRows } from '../db/activity-rows.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ActiveIndicator, recomputeRollups } from './compile.ts'
 import { PersonDays } from './person-days.ts'
-import { type MeetingBook, type MetRows, noteMeetings, recomputeSeen } from './seen.ts'
-import { dropLost, noteTreatments, type TreatmentBook } from './treated.ts'
+import { type MeetingBook, type Meetings, noteMeetings, recomputeSeen } from './seen.ts'
+import { dropLost, noteTreatments, type Pairs, type TreatmentBook } from './treated.ts'
 
 /** What one import remembers from chunk to chunk. */
 export interface Books {
@@ -11,12 +11,18 @@ export interface Books {
   treatments: TreatmentBook
 }
 
-/** Counts what one transaction stores: taken chunk by chunk, while the database is at work, and counted once. */
+/**
+ * Counts what one transaction stores: taken chunk by chunk, while the database is at work, and counted once. Of the rows
+ * it keeps no more than their days and what the import had not met before.
+ */
 export class Counting {
   readonly #books: Books
   readonly #touched: string
-  readonly #chunks: MetRows[] = []
   readonly #days = new PersonDays()
+  readonly #meetings: Meetings[] = []
+  readonly #pairs: Pairs[] = []
+  #hasSubjects = false
+  #hasSpecial = false
 
   /** `touched` names the table in which person-days are noted. */
   constructor(books: Books, touched: string) {
@@ -25,8 +31,12 @@ export class Counting {
   }
 
   take(rows: StoredRows): void {
+    const { meetings, treatments } = this.#books
     this.#days.take(rows)
-    this.#chunks.push({ rows, meetings: this.#books.meetings.take(rows) })
+    this.#meetings.push(meetings.take(rows))
+    this.#pairs.push(treatments.take(rows.subjects))
+    this.#hasSubjects ||= rows.subjects.size > 0
+    this.#hasSpecial ||= rows.hasSpecial
   }
 
   /**
@@ -38,9 +48,9 @@ export class Counting {
     const { meetings, treatments } = this.#books
     await this.#days.note(tx, touched)
     // First: it may touch further days.
-    const chunks = this.#chunks.map(({ rows }) => rows)
-    const mayLose = await noteTreatments(tx, treatments, touched, { chunks, onlyAdded })
-    if (onlyAdded) await noteMeetings(tx, meetings, this.#chunks, touched)
+    const any = this.#hasSubjects || (this.#hasSpecial && !onlyAdded)
+    const mayLose = await noteTreatments(tx, treatments, touched, { pairs: this.#pairs, any, onlyAdded })
+    if (onlyAdded) await noteMeetings(tx, meetings, this.#meetings, touched)
     else {
       await recomputeSeen(tx, touched)
       meetings.clear()

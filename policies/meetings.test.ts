@@ -51,3 +51,20 @@ test('a chunk in whose middle the book of meetings is full notes every first mee
     Array.from({ length: PLACES + 1 }, (_, n) => ({ value: String(n + 1), first: expect.closeTo(n, 3) })),
   )
 }, 60_000)
+
+test('a first meeting that a correction took away meanwhile is noted again', async () => {
+  await using t = await testDatabase()
+  await using session = await ImportSession.open(t.url)
+  await ensureMonths(t.db, ['2026-03-02'])
+  const { identityId } = await insertSomebody(t.db)
+  const storing = { vault: t.vault, connectorId: uuid(), indicators: async () => [], book: new MeetingBook() }
+  const noted = async () => (await t.db.selectFrom('identity_seen').select('dimension').execute()).length
+  const storeOnDay = (n: number) => storeActivities(session, storing, [{ ...view(n * 86_400_000, 1), identityId }])
+  await storeOnDay(0)
+  await sql`truncate identity_seen`.execute(t.db)
+  await storeOnDay(1)
+  expect(await noted()).toBe(0)
+  await sql`select nextval('seen_revision')`.execute(t.db)
+  await storeOnDay(2)
+  expect(await noted()).toBe(2)
+})

@@ -18,11 +18,14 @@ const DIMENSIONS = sql`lateral (values ('any', ''), ('container', a.container_id
 const VALUES_AT_MOST = 2 ** 20
 const ANY = 0
 
-interface Meeting {
-  /** Of its chunk. */
-  row: number
-  dimension: string
-  value: string
+/** Meetings of a chunk, side by side: an object for each would take twice the memory until its transaction ends. */
+export interface Meetings {
+  identities: number[]
+  /** Milliseconds. */
+  instants: number[]
+  dimensions: string[]
+  /** A container's number, or the text that says where. */
+  values: (number | string)[]
 }
 
 /**
@@ -53,8 +56,14 @@ export class MeetingBook {
   }
 
   /** Takes the rows of a chunk; returns the meetings that come before what was noted. */
-  take(rows: StoredRows): Meeting[] {
-    const fresh: Meeting[] = []
+  take(rows: StoredRows): Meetings {
+    const fresh: Meetings = { identities: [], instants: [], dimensions: [], values: [] }
+    const meet = (row: number, dimension: string, value: number | string) => {
+      fresh.identities.push(rows.identities[row] as number)
+      fresh.instants.push(rows.instants[row] as number)
+      fresh.dimensions.push(dimension)
+      fresh.values.push(value)
+    }
     const outsiders: ReadonlySet<string> = new Set(OUTSIDERS)
     if (this.#texts.size + this.#containers.size > VALUES_AT_MOST) this.#forgetValues()
     for (let row = 0; row < rows.identities.length; row += 1) {
@@ -62,13 +71,13 @@ export class MeetingBook {
       const container = rows.containers[row] as number
       const { network, country } = rows.origins[row] as { network: string | null; country: string | null }
       if (!Number.isNaN(container) && this.#isFirst(rows, row, this.#number(this.#containers, container)))
-        fresh.push({ row, dimension: 'container', value: String(container) })
+        meet(row, 'container', container)
       const isNewNetwork = network === null || this.#isFirst(rows, row, this.#number(this.#texts, network))
-      if (isNewNetwork && network !== null) fresh.push({ row, dimension: 'network', value: network })
+      if (isNewNetwork && network !== null) meet(row, 'network', network)
       // Who was met with a network was met.
-      if (isNewNetwork && this.#isFirst(rows, row, ANY)) fresh.push({ row, dimension: 'any', value: '' })
+      if (isNewNetwork && this.#isFirst(rows, row, ANY)) meet(row, 'any', '')
       if (country !== null && this.#isFirst(rows, row, this.#number(this.#texts, country)))
-        fresh.push({ row, dimension: 'country', value: country })
+        meet(row, 'country', country)
     }
     return fresh
   }
@@ -92,38 +101,43 @@ export class MeetingBook {
   }
 }
 
-/** A chunk, and which of its meetings come before what its import had noted. */
-export interface MetRows {
-  rows: StoredRows
-  meetings: readonly Meeting[]
+/** How often something that imports remember was taken away. The first number drawn leaves `last_value` as it was. */
+export async function seenRevision(tx: Connection): Promise<number> {
+  const drawn = await sql<{ n: number }>`select last_value + is_called::int as n from seen_revision`.execute(tx)
+  return drawn.rows[0]?.n ?? 0
 }
 
-/** Notes the first meetings of what was just stored, none of which corrects or is corrected. */
+/**
+ * Notes the first meetings of what was just stored, none of which corrects or is corrected: those that come before what
+ * the import had noted, chunk by chunk.
+ */
 export async function noteMeetings(
   tx: Connection,
   book: MeetingBook,
-  chunks: readonly MetRows[],
+  chunks: readonly Meetings[],
   touched: string,
 ): Promise<void> {
   await lockTouched(tx, touched)
   // Behind the locks: whoever took away a meeting of these people has committed.
-  const revision = await sql<{ n: number }>`select last_value as n from seen_revision`.execute(tx)
-  const forgets = book.forgetsAsOf(revision.rows[0]?.n ?? 0)
+  if (book.forgetsAsOf(await seenRevision(tx))) {
+    await noteStored(tx, touched)
+    return
+  }
   // One by one: what two of them meet first is noted by both where the later one has the earlier instant.
-  for (const { rows, meetings } of chunks) await insertMeetings(tx, rows, forgets ? book.take(rows) : meetings)
+  for (const meetings of chunks) await insertMeetings(tx, meetings)
 }
 
-async function insertMeetings(tx: Connection, rows: StoredRows, meetings: readonly Meeting[]): Promise<void> {
-  if (meetings.length === 0) return
-  const row = (n: number) => (meetings[n] as Meeting).row
+async function insertMeetings(tx: Connection, met: Meetings): Promise<void> {
+  const count = met.identities.length
+  if (count === 0) return
   // Most are new, and an insertion that may meet another row takes twice as long as one that cannot.
   await sql`
     with met as materialized (
       select met.*, known.first_at as known_at
-      from unnest(${bigints(meetings.length, (n) => rows.identities[row(n)] as number)}::bigint[],
-                  ${texts(meetings.length, (n) => (meetings[n] as Meeting).dimension)}::text[],
-                  ${texts(meetings.length, (n) => (meetings[n] as Meeting).value)}::text[],
-                  ${instants(meetings.length, (n) => rows.instants[row(n)] as number)}::timestamptz[])
+      from unnest(${bigints(count, (n) => met.identities[n] as number)}::bigint[],
+                  ${texts(count, (n) => met.dimensions[n] as string)}::text[],
+                  ${texts(count, (n) => String(met.values[n]))}::text[],
+                  ${instants(count, (n) => met.instants[n] as number)}::timestamptz[])
            as met (identity_id, dimension, value, first_at)
       left join lateral (
         select seen.first_at from identity_seen seen
@@ -144,6 +158,12 @@ async function insertMeetings(tx: Connection, rows: StoredRows, meetings: readon
  */
 export async function recomputeSeen(tx: Connection, touched: string): Promise<void> {
   await lockTouched(tx, touched)
+  await noteStored(tx, touched)
+  await takeAwayCorrected(tx, touched)
+}
+
+/** Notes what is stored of the touched days, whoever noted it before. */
+async function noteStored(tx: Connection, touched: string): Promise<void> {
   await sql`
     with met as materialized (
       select a.identity_id, a.container_id, a.origin_network, a.origin_country, min(a.at) as at
@@ -162,6 +182,9 @@ export async function recomputeSeen(tx: Connection, touched: string): Promise<vo
     order by 1, 2, 3
     on conflict (identity_id, dimension, value) do update set first_at = excluded.first_at
     where excluded.first_at < identity_seen.first_at`.execute(tx)
+}
+
+async function takeAwayCorrected(tx: Connection, touched: string): Promise<void> {
   // Before anything is taken away: imports that know of a meeting forget it.
   await sql`select nextval('seen_revision')`.execute(tx)
   await sql`

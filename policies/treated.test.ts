@@ -4,14 +4,14 @@ import { v7 as uuid } from 'uuid'
 import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { ensureMonths } from '../db/activities.ts'
 import { ActivityRows, type StagedActivity } from '../db/activity-rows.ts'
-import { ImportSession, TOUCHED } from '../db/import-session.ts'
+import { ImportSession } from '../db/import-session.ts'
 import { up } from '../db/migrations/20261129_2130_note_departments_of_patients.ts'
 import { type TestDatabase, testDatabase } from '../test/harness/database.ts'
 import { storeActivities } from '../test/harness/storing.ts'
 import { type ActiveIndicator, rebuildRollups, rollupKey } from './compile.ts'
 import { insertSomebody } from './examples.ts'
 import { loadIndicators } from './load.ts'
-import { noteTreatments, TreatmentBook } from './treated.ts'
+import { TreatmentBook } from './treated.ts'
 
 const indicators: ActiveIndicator[] = [...loadIndicators().values()].filter(({ id }) =>
   ['patient-never-treated', 'patient-bulk-look-up'].includes(id),
@@ -285,19 +285,14 @@ test('the migration finds where the patients were treated of whom something was 
 })
 
 test('what another import took away meanwhile is noted again', async () => {
-  const { subjects } = new ActivityRows(t.vault, { connectorId: uuid(), importId: uuid(), textsId: null })
-  subjects.set('10', new Set(['2']))
-  const book = new TreatmentBook()
-  const note = () =>
-    session.transaction((tx) =>
-      noteTreatments(tx, book, TOUCHED, { chunks: [{ subjects, hasSpecial: false }], onlyAdded: true }),
-    )
-  await note()
+  const imports = twoImports()
+  const looks = [0, 1, 0].map((day) => look({ day, department: '10' }))
+  await arrive(looks, [[0]], imports)
   await sql`truncate subject_department`.execute(t.db)
-  await note()
+  await arrive(looks, [[1]], imports)
   expect(await pairs()).toEqual([])
   await sql`select nextval('seen_revision')`.execute(t.db)
-  await note()
+  await arrive(looks, [[2]], imports)
   expect(await pairs()).toEqual(['2 in 10'])
 })
 
@@ -308,7 +303,7 @@ test('a book takes every pair once, however alike the keys, until it forgets', (
     for (const [patient, department] of subjects) made.add(staged(look({ patient, department }), made.count))
     return made.subjects
   }
-  book.asOf(1)
+  book.forgetsAsOf(1)
   const all: [string, string | null][] = [
     '9223372036854775807',
     '9223372036854775806',
@@ -316,9 +311,9 @@ test('a book takes every pair once, however alike the keys, until it forgets', (
     '-1',
     '0',
   ].flatMap((patient) => [null, '10', '20'].map((department): [string, string | null] => [patient, department]))
-  expect(book.take(rows(...all, ...all))).toHaveLength(15)
-  book.asOf(1)
-  expect(book.take(rows(...all, ['-2', null]))).toEqual([{ subject: '-2', department: null }])
-  book.asOf(2)
-  expect(book.take(rows(...all))).toHaveLength(15)
+  expect(book.take(rows(...all, ...all)).departments).toHaveLength(15)
+  expect(book.forgetsAsOf(1)).toBe(false)
+  expect(book.take(rows(...all, ['-2', null]))).toEqual({ subjects: BigInt64Array.of(-2n), departments: [null] })
+  expect(book.forgetsAsOf(2)).toBe(true)
+  expect(book.take(rows(...all)).departments).toHaveLength(15)
 })

@@ -1,18 +1,22 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { StoredRows } from '../db/activity-rows.ts'
+import { int8s } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ActiveIndicator, hasRollups, rollupKey, touchedActivities } from './compile.ts'
 import { usesTreatment } from './indicator.ts'
 import { MeetingTable } from './meeting-table.ts'
+import { seenRevision } from './seen.ts'
 
 const DEPARTMENTS_AT_MOST = 2 ** 20
 /** A table of meetings has room for 53 bits and 32: the key's 64, and the number of a department. */
 const LOW_BITS = 11n
 const LOW_MASK = (1n << LOW_BITS) - 1n
 
-interface Pair {
-  subject: string
-  department: string | null
+/** Pairs of a chunk, side by side: keyed hashes of 64 bits. */
+export interface Pairs {
+  subjects: BigInt64Array
+  /** Null where the source names none. */
+  departments: (bigint | null)[]
 }
 
 /**
@@ -22,27 +26,39 @@ interface Pair {
 export class TreatmentBook {
   readonly #noted = new MeetingTable()
   readonly #departments = new Map<string | null, number>()
-  #revision = -1
+  #revision: number | undefined
 
-  /** Forgets everything where something was taken away since the last call. */
-  asOf(revision: number): void {
-    if (revision === this.#revision) return
+  /** Forgets everything where something was taken away since the last call, and says so. */
+  forgetsAsOf(revision: number): boolean {
+    // What was taken before the first call is stored by a transaction that nobody else sees yet.
+    const forgets = this.#revision !== undefined && this.#revision !== revision
+    if (forgets) this.#noted.clear()
     this.#revision = revision
-    this.#noted.clear()
+    return forgets
   }
 
-  /** The pairs of a chunk that were not noted before. */
-  take(subjects: StoredRows['subjects']): Pair[] {
-    const fresh: Pair[] = []
+  /** Begins anew, behind a transaction that noted its pairs by itself. */
+  clear(): void {
+    this.#noted.clear()
+    this.#revision = undefined
+  }
+
+  /** Takes the pairs of a chunk; returns those that were not noted before. */
+  take(subjects: StoredRows['subjects']): Pairs {
+    const fresh = new BigInt64Array([...subjects.values()].reduce((count, met) => count + met.size, 0))
+    const departments: (bigint | null)[] = []
     for (const [department, met] of subjects) {
       const number = this.#numberOf(department) << Number(LOW_BITS)
+      const departmentKey = department === null ? null : BigInt(department)
       for (const subject of met) {
-        const key = BigInt.asUintN(64, BigInt(subject))
-        if (this.#noted.lower(Number(key >> LOW_BITS), Number(key & LOW_MASK) | number, 0))
-          fresh.push({ subject, department })
+        const key = BigInt(subject)
+        const bits = BigInt.asUintN(64, key)
+        if (!this.#noted.lower(Number(bits >> LOW_BITS), Number(bits & LOW_MASK) | number, 0)) continue
+        fresh[departments.length] = key
+        departments.push(departmentKey)
       }
     }
-    return fresh
+    return { subjects: fresh.slice(0, departments.length), departments }
   }
 
   #numberOf(department: string | null): number {
@@ -58,40 +74,50 @@ export class TreatmentBook {
   }
 }
 
-export interface Met {
-  chunks: readonly Pick<StoredRows, 'subjects' | 'hasSpecial'>[]
+export interface Treated {
+  /** Of each chunk, what its import had not noted. */
+  pairs: readonly Pairs[]
+  /** Whether anybody's record was touched. */
+  any: boolean
   /** False when a record may count no longer. */
   onlyAdded: boolean
 }
 
 /**
- * Notes in which departments patients were met by what a chunk has stored, and touches the days of everybody whose look at
- * such a patient's record it shows in another light, whichever import brought it. Returns whether a rollup of such a day
- * may be lost: see `dropLost`.
+ * Notes in which departments patients were met by what a transaction has stored, and touches the days of everybody whose
+ * look at such a patient's record it shows in another light, whichever import brought it. Returns whether a rollup of such
+ * a day may be lost: see `dropLost`.
  */
 export async function noteTreatments(
   tx: Connection,
   book: TreatmentBook,
   touched: string,
-  { chunks, onlyAdded }: Met,
+  { pairs, any, onlyAdded }: Treated,
 ): Promise<boolean> {
-  if (!chunks.some(({ subjects, hasSpecial }) => subjects.size > 0 || (hasSpecial && !onlyAdded))) return false
+  if (!any) return false
   await lockTreatments(tx)
   if (!onlyAdded) {
     const told = await notePairs(tx, touched, toldOn(touched))
     await takeAway(tx, touched)
+    book.clear()
     return told
   }
-  // Behind the lock: whoever took a pair away has committed.
-  const revision = await sql<{ n: number }>`select last_value as n from seen_revision`.execute(tx)
-  book.asOf(revision.rows[0]?.n ?? 0)
-  const fresh = chunks.flatMap(({ subjects }) => book.take(subjects))
-  if (fresh.length === 0) return false
+  // Behind the lock: whoever took a pair away has committed. What nobody else sees yet was not asked when it was taken.
+  if (book.forgetsAsOf(await seenRevision(tx))) return notePairs(tx, touched, toldOn(touched))
+  const departments = pairs.flatMap((each) => each.departments)
+  if (departments.length === 0) return false
+  const subjects = new BigInt64Array(departments.length)
+  let filled = 0
+  for (const each of pairs) {
+    subjects.set(each.subjects, filled)
+    filled += each.subjects.length
+  }
   return notePairs(
     tx,
     touched,
-    sql`select * from unnest(${fresh.map(({ subject }) => subject)}::bigint[],
-                             ${fresh.map(({ department }) => department)}::bigint[]) as told (subject_key, department_key)`,
+    sql`select * from unnest(${int8s(subjects.length, (n) => subjects[n] as bigint)}::bigint[],
+                             ${int8s(subjects.length, (n) => departments[n] as bigint | null)}::bigint[])
+          as told (subject_key, department_key)`,
   )
 }
 

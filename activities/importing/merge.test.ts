@@ -45,6 +45,9 @@ async function begin({ t, deps }: Importing, connectorId: string, content: strin
 const run = ({ deps }: Importing, importId: string) =>
   runImport(deps, importId, { signal: new AbortController().signal, heartbeat: () => {} })
 
+/** The numbers of the first chunks. */
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n + 1)
+
 /** The chunks that hold records, by the transaction that stored them. */
 async function transactions({ t }: Importing): Promise<number[][]> {
   const { rows } = await sql<{ chunks: number[] }>`
@@ -62,12 +65,9 @@ const rollups = async ({ t }: Importing) =>
 test('chunks that come quickly are committed together, so many at most', async () => {
   const { i, connectorId } = await start(2)
   await using _ = i
-  const balance = await i.send(connectorId, logOf(rowsOn('2026-03-02', 20)))
-  expect(balance).toMatchObject({ received: 20, stored: 20 })
-  expect(await transactions(i)).toEqual([
-    [1, 2, 3, 4, 5, 6, 7, 8],
-    [9, 10],
-  ])
+  const balance = await i.send(connectorId, logOf(rowsOn('2026-03-02', 52)))
+  expect(balance).toMatchObject({ received: 52, stored: 52 })
+  expect(await transactions(i)).toEqual([upTo(24), [25, 26]])
 })
 
 test('where a day ends behind the fourth chunk the transaction ends, and before a month that has no table yet', async () => {
@@ -105,21 +105,21 @@ test('what is committed together is counted as if every chunk had been committed
 test('a transaction that fails leaves none of its chunks, and the import goes on behind the one before it', async () => {
   const { i, connectorId } = await start(2)
   await using _ = i
-  const content = logOf(rowsOn('2026-03-02', 30))
+  const content = logOf(rowsOn('2026-03-02', 60))
   const importId = await begin(i, connectorId, content)
   await sql`
     create function refuse() returns trigger language plpgsql as $$
     begin
-      if new.number = 11 then raise exception 'refused' using errcode = '57P01'; end if;
+      if new.number = 27 then raise exception 'refused' using errcode = '57P01'; end if;
       return new;
     end $$`.execute(i.t.db)
   await sql`create trigger refuse before insert on import_chunk for each row execute function refuse()`.execute(i.t.db)
   await expect(run(i, importId)).rejects.toThrow()
-  expect(await transactions(i)).toEqual([[1, 2, 3, 4, 5, 6, 7, 8]])
+  expect(await transactions(i)).toEqual([upTo(24)])
   const half = await i.t.db.selectFrom('import').selectAll().where('id', '=', importId).executeTakeFirstOrThrow()
-  expect(half).toMatchObject({ chunks: 8, received: 16, stored: 16, state: 'running' })
+  expect(half).toMatchObject({ chunks: 24, received: 48, stored: 48, state: 'running' })
   await sql`drop trigger refuse on import_chunk`.execute(i.t.db)
-  expect(await run(i, importId)).toMatchObject({ received: 30, stored: 30, duplicate: 0 })
+  expect(await run(i, importId)).toMatchObject({ received: 60, stored: 60, duplicate: 0 })
 
   const other = await start(1_000)
   await using _other = other.i

@@ -29,14 +29,16 @@ export interface MergeContext extends Books, ChunkOwner {
 /**
  * Chunks that are committed together at most. A person-day is recomputed once for all of them, and of a log in order of
  * time most days are touched by several. Where a day ends after as many as the second number, the transaction ends too:
- * then the days of the next one are not recomputed by both.
+ * then the days of the next one are not recomputed by both. A day of half a million records is one transaction.
  */
-const CHUNKS_A_COMMIT = 8
+const CHUNKS_A_COMMIT = 24
 const CHUNKS_OF_WHOLE_DAYS = 4
 /** Both are of full chunks. Those of long rows hold few records: so many of them end a transaction all the same. */
 const SHORT_CHUNKS_A_COMMIT = 64
 /** So long a transaction stays open for a source that is slower than the database. */
 const WAITED_MS = 5_000
+/** So long it takes in chunks: whoever stores facts waits for its end. */
+const OPEN_MS = 30_000
 
 /**
  * Stores chunks as they come, several in a transaction where they come quickly: signals, quarantine, rollups of the
@@ -73,6 +75,7 @@ const monthsOf = ({ days }: PreparedChunk): string[] => [...new Set([...days].ma
 
 /** One transaction. */
 class Merge {
+  readonly #since = performance.now()
   #received = 0
   readonly #tx: Connection
   readonly #context: MergeContext
@@ -104,7 +107,8 @@ class Merge {
   /** For another chunk; a full one holds so many records. */
   hasRoom(chunkRecords: number): boolean {
     const full = this.#dayEnded ? CHUNKS_OF_WHOLE_DAYS : CHUNKS_A_COMMIT
-    return this.#received < full * chunkRecords && this.#chunks.length < SHORT_CHUNKS_A_COMMIT
+    const isOpen = performance.now() - this.#since < OPEN_MS
+    return isOpen && this.#received < full * chunkRecords && this.#chunks.length < SHORT_CHUNKS_A_COMMIT
   }
 
   async store(chunk: PreparedChunk): Promise<void> {
