@@ -15,6 +15,8 @@ import { eventually } from '../harness/world.ts'
 export const HEADER = 'HRScenario,EmailAddress,ResignationDate,LastWorkingDate'
 export const row = (name: string, date = '2024-01-01T00:00:00Z'): string =>
   `Resignation,${name}@contoso.com,${date},2024-01-15T00:00:00Z`
+export const review = (name: string, remarks: string): string =>
+  `Performance review,${name}@contoso.com,2024-02-01T00:00:00Z,${remarks}`
 /** As the script writes a block: every line ended. */
 export const lines = (...all: string[]): string => all.map((line) => `${line}\r\n`).join('')
 

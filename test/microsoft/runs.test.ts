@@ -7,7 +7,7 @@ import { runBadgingScript } from '../../sandbox/microsoft-badging-client.ts'
 import { blockRequest, exchange, runUploadScript } from '../../sandbox/microsoft-upload-client.ts'
 import { commandArguments } from '../harness/command.ts'
 import { eventually } from '../harness/world.ts'
-import { type Edge, edge, HEADER, lines, named, row } from './edge.ts'
+import { type Edge, edge, HEADER, lines, named, review, row } from './edge.ts'
 
 /** Blocks become files again, whatever happens between the script and us. */
 let e: Edge
@@ -16,9 +16,6 @@ beforeAll(async () => {
   e = await edge()
 }, TIMEOUT)
 afterAll(() => e[Symbol.asyncDispose](), TIMEOUT)
-
-const review = (name: string, remarks: string) =>
-  `Performance review,${name}@contoso.com,2024-02-01T00:00:00Z,${remarks}`
 
 test('a quoted record cut between two blocks is one record; the last block is known by its lines', {
   timeout: TIMEOUT,

@@ -21,11 +21,12 @@ import { EVENTS, pause, type RenewingTemporal, startRenewingTemporal, untilConti
 import { personAt } from '../harness/rows.ts'
 import { beginSetup, configureSetup, HR_SAMPLE, uploadSample } from '../harness/setups.ts'
 import { eventually, refusalOf, type World } from '../harness/world.ts'
-import { type Edge, edge, HEADER, lines, named, row } from '../microsoft/edge.ts'
+import { type Edge, edge, HEADER, lines, named, review, row } from '../microsoft/edge.ts'
 
 const TIMEOUT = { timeout: 60_000 }
-/** How long a run of uploads waits for its next block. */
-const QUIET_MS = 5_000
+/** How long a run of uploads waits for its next block, and where a record goes on in it. */
+const QUIET_MS = 7_000
+const CUT_MS = 60_000
 /** Acts that meet in a process, so that some are under way when it continues as new. */
 const AT_ONCE = 5
 
@@ -35,7 +36,7 @@ let w: World
 
 beforeAll(async () => {
   temporal = await startRenewingTemporal()
-  e = await edge({ temporalAddress: temporal.address, quietMs: QUIET_MS })
+  e = await edge({ temporalAddress: temporal.address, quietMs: QUIET_MS, cutMs: CUT_MS })
   w = e.t.w
 })
 afterAll(async () => {
@@ -170,12 +171,12 @@ test.concurrent('a set-up that is abandoned after it continued as new ends', TIM
 async function receiving(guid: string) {
   const ids = await e.target()
   const token = await e.token(ids)
-  const send = (sequence: number, ...names: string[]) =>
+  const send = (sequence: number, ...rows: string[]) =>
     e.send({
       token,
       jobId: ids.jobId,
       fileName: named(sequence, guid),
-      body: lines(HEADER, ...names.map((name) => row(name))),
+      body: lines(HEADER, ...rows),
     })
   const runOf = () =>
     w.t.db.selectFrom('upload_run').selectAll().where('connector_id', '=', ids.connectorId).executeTakeFirstOrThrow()
@@ -195,16 +196,16 @@ test.concurrent(
   TIMEOUT,
   async () => {
     const { connectorId, send, runOf, stir } = await receiving(randomUUID())
-    await send(1, 'a', 'b')
+    await send(1, row('a'), review('b', '"begins here'))
     await stir()
-    await send(2, 'c', 'd')
+    await send(2, 'ends here"', review('c', '"begins here'))
     await stir()
     expect(await eventually(async () => shownOf(workflowId.uploadRun((await runOf()).id)), { until: Boolean })).toMatch(
-      /^Looks again within \d seconds/,
+      /^Looks again within \d+ seconds/,
     )
-    await send(3, 'e')
+    await send(3, 'ends here"')
     const found = await e.imported(connectorId, 1)
-    expect(found).toMatchObject([{ state: 'completed', received: 5, stored: 5, quarantined: 0 }])
+    expect(found).toMatchObject([{ state: 'completed', received: 3, stored: 3, quarantined: 0 }])
     const run = await runOf()
     const result = await w.client.workflow.getHandle(workflowId.uploadRun(run.id)).result()
     expect(result).toEqual({ importIds: [found[0]?.id] })
@@ -217,9 +218,9 @@ test.concurrent(
   'a run of uploads that continues as new waits no longer for a further block than it was to',
   TIMEOUT,
   async () => {
-    const STIRRED_AFTER_MS = 2_000
+    const STIRRED_AFTER_MS = 3_000
     const { connectorId, send, runOf, stir } = await receiving(randomUUID())
-    await send(1, 'f', 'g')
+    await send(1, row('d'), row('e'))
     const arrived = (await runOf()).created_at.getTime()
     await pause(STIRRED_AFTER_MS)
     await stir()
@@ -239,8 +240,8 @@ test.concurrent(
   async () => {
     const { connectorId, send, runOf, stir } = await receiving(randomUUID())
     await e.admin.post(`/connectors/${connectorId}/pause`)
-    await send(1, 'h', 'i')
-    await send(2, 'j')
+    await send(1, row('f'), row('g'))
+    await send(2, row('h'))
     await stir()
     expect(await e.imports(connectorId)).toEqual([])
     await e.admin.post(`/connectors/${connectorId}/resume`)
