@@ -1,30 +1,16 @@
 import { sql } from 'kysely'
-import { v7 as uuid } from 'uuid'
-import { changeAlert, readContributions, spentInsights } from '../db/alerts.ts'
 import type { Connection } from '../db/connection.ts'
 import { evaluationId, readEvaluation } from '../db/evaluations.ts'
-import { sha256 } from '../db/hash.ts'
 import { spreadNotices } from '../db/notices.ts'
 import { OPEN_ALERT_STATES } from '../domain/alert.ts'
-import { canonicalJson } from '../domain/canonical.ts'
-import {
-  type Activation,
-  ENGINE_VERSION,
-  type Evidence,
-  type Insight,
-  receiptDocument,
-  scoreOf,
-  severityOf,
-  withoutSpent,
-} from '../domain/score.ts'
+import type { Activation } from '../domain/score.ts'
 import { rebuildRollups, rollupKey } from '../policies/compile.ts'
-import { type Continuing, evaluatePeople, type PersonEvaluation } from '../policies/evaluate.ts'
-import { evidenceOf } from '../policies/evidence.ts'
+import { type Continuing, evaluatePeople } from '../policies/evaluate.ts'
 import { pinnedIndicators, storedDefinition } from '../policies/load.ts'
 import type { PolicyDefinition } from '../policies/template.ts'
 import type { Deps } from './deps.ts'
 import type { ActivityControls } from './imports.ts'
-import { explainRescoring } from './rescoring.ts'
+import { raise } from './raising.ts'
 
 /** People looked at in one transaction. */
 const PEOPLE_AT_ONCE = 2_000
@@ -88,8 +74,9 @@ export const evaluatePolicy =
         continuing: await openAlertWindows(tx, policyId, everybody ? null : personIds),
       })
       const outcome = { alertsCreated: [] as string[], alertsUpdated: [] as string[], destinations: new Set<string>() }
+      const raising = { policy, indicators, asOf: new Date(asOf), publicUrl: deps.publicUrl }
       for (const evaluation of evaluations) {
-        const raised = await raise(tx, deps, policy, indicators, evaluation, new Date(asOf))
+        const raised = await raise(tx, raising, evaluation)
         if (raised?.created) outcome.alertsCreated.push(raised.alertId)
         else if (raised) outcome.alertsUpdated.push(raised.alertId)
         for (const id of raised?.destinations ?? []) outcome.destinations.add(id)
@@ -220,182 +207,4 @@ async function openAlertWindows(
       { activation: row.trigger as unknown as Activation, partedSince: Boolean(row.parted_since) },
     ]),
   )
-}
-
-interface Raised {
-  alertId: string
-  created: boolean
-  destinations: string[]
-}
-
-/** One alert per person and policy: continues the open one, or opens one when unjudged evidence reaches the threshold. */
-async function raise(
-  tx: Connection,
-  deps: Deps,
-  policy: Policy,
-  indicators: Awaited<ReturnType<typeof pinnedIndicators>>,
-  evaluation: PersonEvaluation,
-  asOf: Date,
-): Promise<Raised | null> {
-  const open = await tx
-    .selectFrom('alert')
-    .innerJoin('alert_version', (join) =>
-      join.onRef('alert_version.alert_id', '=', 'alert.id').onRef('alert_version.version', '=', 'alert.version'),
-    )
-    .innerJoin('receipt', 'receipt.id', 'alert_version.receipt_id')
-    .select(['alert.id', 'alert.score', 'alert_version.receipt_id', 'alert_version.created_at', 'receipt.trigger'])
-    .where('alert.policy_id', '=', policy.id)
-    .where('alert.person_id', '=', evaluation.personId)
-    .where('alert.state', 'in', ['needs_review', 'confirmed'])
-    .forUpdate(['alert'])
-    .executeTakeFirst()
-  const spent = await spentInsights(tx, policy.id, evaluation.personId)
-  const insights = withoutSpent(evaluation.insights, spent)
-  const { settings } = policy.definition
-  const score = scoreOf(insights)
-  if (!open && score < settings.raiseAt) return null
-  const before = open ? await readContributions(tx, open.receipt_id) : []
-  if (
-    open &&
-    saysTheSame({ activation: open.trigger as unknown as Activation, insights: before }, { ...evaluation, insights })
-  )
-    return null
-
-  const alertId = open?.id ?? uuid()
-  const receiptId = uuid()
-  const severity = severityOf(score, settings.severityBands)
-  if (!open) {
-    await tx
-      .insertInto('alert')
-      .values({
-        id: alertId,
-        policy_id: policy.id,
-        person_id: evaluation.personId,
-        state: 'needs_review',
-        severity,
-        score,
-        version: 1,
-        opened_at: new Date(),
-        updated_at: new Date(),
-      })
-      .execute()
-  }
-  await insertReceipt(tx, policy, indicators, evaluation, { alertId, receiptId, insights, score, severity, asOf })
-  const changed = await changeAlert(tx, {
-    alertId,
-    change: open ? 'rescored' : 'created',
-    staffId: null,
-    causeKey: `receipt/${receiptId}`,
-    set: { score, severity, receiptId },
-    ...(open
-      ? {
-          because: await explainRescoring(tx, {
-            personId: evaluation.personId,
-            identityIds: evaluation.identityIds,
-            before,
-            after: insights,
-            scores: { before: open.score, after: score },
-            since: open.created_at,
-          }),
-        }
-      : {}),
-    publicUrl: deps.publicUrl,
-  })
-  return { alertId, created: !open, destinations: changed.destinations }
-}
-
-type Finding = Pick<PersonEvaluation, 'activation' | 'insights'>
-
-/** Whether a receipt would say again what the last one said, words and windows included; evidence apart. */
-const saysTheSame = (stored: Finding, fresh: Finding): boolean =>
-  canonicalJson(comparable(stored)) === canonicalJson(comparable(fresh))
-
-/** Without the fact's id: a row that HR sends again in other words tells of the same leave. */
-const comparable = ({ activation: { factId: _, ...activation }, insights }: Finding) => ({
-  activation,
-  insights: insights.map((insight) => ({
-    indicatorId: insight.indicatorId,
-    indicatorVersion: insight.indicatorVersion,
-    day: insight.day,
-    value: insight.value,
-    tier: insight.tier,
-    weight: insight.weight,
-    boosters: insight.boosters.map(({ id, weight, because }) => ({ id, weight, because })),
-    because: insight.because,
-  })),
-})
-
-async function insertReceipt(
-  tx: Connection,
-  policy: Policy,
-  indicators: Awaited<ReturnType<typeof pinnedIndicators>>,
-  evaluation: PersonEvaluation,
-  {
-    alertId,
-    receiptId,
-    insights,
-    score,
-    severity,
-    asOf,
-  }: {
-    alertId: string
-    receiptId: string
-    insights: readonly Insight[]
-    score: number
-    severity: 'low' | 'medium' | 'high'
-    asOf: Date
-  },
-): Promise<void> {
-  const contributions: (Insight & { evidence: Evidence[] })[] = []
-  for (const insight of insights) {
-    const indicator = indicators.get(insight.indicatorId)
-    const evidence = indicator ? await evidenceOf(tx, indicator, evaluation.identityIds, insight.day) : []
-    contributions.push({ ...insight, evidence })
-  }
-  const frame = {
-    alertId,
-    policyId: policy.id,
-    policyVersion: policy.version,
-    engineVersion: ENGINE_VERSION,
-    asOf: asOf.toISOString(),
-    activation: evaluation.activation,
-    score,
-    severity,
-  }
-  await tx
-    .insertInto('receipt')
-    .values({
-      id: receiptId,
-      alert_id: alertId,
-      policy_id: policy.id,
-      policy_version: policy.version,
-      engine_version: ENGINE_VERSION,
-      as_of: asOf,
-      trigger: JSON.stringify(evaluation.activation),
-      score,
-      severity,
-      sha256: sha256(canonicalJson(receiptDocument(frame, contributions))),
-    })
-    .execute()
-  if (contributions.length === 0) return
-  await tx
-    .insertInto('contribution')
-    .values(
-      contributions.map((contribution, ordinal) => ({
-        receipt_id: receiptId,
-        ordinal,
-        indicator_id: contribution.indicatorId,
-        indicator_version: contribution.indicatorVersion,
-        day: contribution.day,
-        value: contribution.value,
-        unit: contribution.unit,
-        tier: contribution.tier,
-        base_weight: contribution.baseWeight,
-        boosters: JSON.stringify(contribution.boosters),
-        weight: contribution.weight,
-        because: contribution.because,
-        evidence: JSON.stringify(contribution.evidence),
-      })),
-    )
-    .execute()
 }

@@ -1,6 +1,7 @@
 import { v7 as uuid } from 'uuid'
 import { ActivityMerge } from '../../db/activities.ts'
-import { ActivityRows, type StagedActivity } from '../../db/activity-rows.ts'
+import { ActivityRows } from '../../db/activity-rows.ts'
+import type { StagedActivity } from '../../db/activity-writer.ts'
 import type { Connection } from '../../db/connection.ts'
 import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
 import type { Vault } from '../../db/vault.ts'

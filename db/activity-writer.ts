@@ -1,0 +1,204 @@
+import type { Activity } from '../domain/signal.ts'
+import { address4Of, address6Of } from './address.ts'
+import { BinaryRows, fieldsOf, viewOf } from './binary.ts'
+import type { ShortHash } from './keyed-hash.ts'
+import type { SubjectKeys } from './subject-keys.ts'
+import type { Vault } from './vault.ts'
+
+/** What an activity became on its way to its row. */
+export interface StagedActivity {
+  activity: Activity
+  /** Place in the chunk; also the index of its texts. */
+  ordinal: number
+  identityId: number
+  containerId: number | null
+  /** Which of the chunk's sources it was read from. */
+  sourceIndex: number
+  origin: Origin
+  /** When the activity touched somebody's record. */
+  subject?: SubjectKeys | undefined
+}
+
+export interface Origin {
+  network: string | null
+  country: string | null
+}
+
+/** What all rows of a chunk share. */
+export interface ChunkContext {
+  connectorId: string
+  importId: string
+  /** Of the chunk's sealed texts; null when there are none. */
+  textsId: string | null
+}
+
+/** Of an activity's key. */
+export const KEY_BYTES = 16
+
+const COLUMNS = `identity_id, at, source_key, connector_id, import_id, texts_id, texts_index, source_index,
+  verb, native_event, outcome, actor_kind, container_id, object_key, object_ext, size_bytes, item_count, origin_ip,
+  origin_network, origin_country, audience_after, destination_is_external, flags`
+const COLUMN_COUNT = 23
+/** Of what few sources have. */
+const FURTHER_COLUMNS = `amount, subject_key, subject_name_key, subject_last_name_key, subject_address_key,
+  subject_street_key, subject_department_key, severity, category, finding_state, version_key, version_at`
+const FURTHER_COUNT = 12
+
+const copyOf = (columns: string) => `copy activity (${columns}) from stdin (format binary)`
+/** Of rows that have nothing of what few sources have, and of those that do. */
+export const COPY_STATEMENTS = { narrow: copyOf(COLUMNS), wide: copyOf(`${COLUMNS}, ${FURTHER_COLUMNS}`) } as const
+
+const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
+const INT32_MAX = 2 ** 31 - 1
+const EVENTS_AT_MOST = 10_000
+
+/** The extension in lower case, null when there is none. */
+const extensionOf = (object: string): string | null => object.match(EXTENSION)?.[1]?.toLowerCase() ?? null
+
+const sharedFields = ({ connectorId, importId, textsId }: ChunkContext): DataView =>
+  fieldsOf((rows) => {
+    for (const id of [connectorId, importId, textsId]) {
+      if (id === null) rows.none()
+      else rows.raw(viewOf(Buffer.from(id.replaceAll('-', ''), 'hex')), 0, KEY_BYTES)
+    }
+  })
+
+interface KnownEvent {
+  verb: string
+  outcome: string
+  actorKind: string
+  fields: DataView
+}
+
+/** Whether an activity has something that few sources have: its row is of a wider shape. */
+export const isWide = ({ activity: { amount, finding, version }, subject }: StagedActivity): boolean =>
+  amount !== undefined || subject !== undefined || finding !== undefined || version !== undefined
+
+/** Writes activities as COPY reads them, in binary and without a text in between. */
+export class ActivityWriter {
+  readonly rows = new BinaryRows()
+  readonly #sourceHash: ShortHash
+  readonly #objectHash: ShortHash
+  #shared: DataView
+  readonly #events = new Map<string, KnownEvent[]>()
+  readonly #objectKey = new DataView(new ArrayBuffer(KEY_BYTES))
+
+  /** `sourceHash` makes the keys of the connector's records. */
+  constructor(vault: Vault, sourceHash: ShortHash, context: ChunkContext) {
+    this.#sourceHash = sourceHash
+    this.#objectHash = vault.shortHash('object')
+    this.#shared = sharedFields(context)
+  }
+
+  /** Forgets the rows and keeps their memory, for another chunk. */
+  begin(context: ChunkContext): void {
+    this.rows.clear()
+    this.#shared = sharedFields(context)
+  }
+
+  /** Adds a row; the activity's key is in `keys` at a place. */
+  write(staged: StagedActivity, wide: boolean, keys: DataView, keyAt: number): void {
+    const { activity, identityId, ordinal, sourceIndex } = staged
+    const { rows } = this
+    rows.row(wide ? COLUMN_COUNT + FURTHER_COUNT : COLUMN_COUNT)
+    rows.int8(identityId)
+    rows.instant(activity.at.getTime())
+    rows.raw(keys, keyAt, KEY_BYTES)
+    rows.fields(this.#shared)
+    rows.int4(ordinal)
+    rows.int4(sourceIndex)
+    rows.fields(this.#eventFields(activity))
+    this.#writeDetails(staged)
+    if (wide) this.#writeFurther(staged)
+  }
+
+  #writeDetails({ activity, containerId, origin, subject }: StagedActivity): void {
+    const { rows } = this
+    const { object, sizeBytes, itemCount, originIp, audienceAfter, destinationIsExternal, flags } = activity
+    if (containerId === null) rows.none()
+    else rows.int8(containerId)
+    if (object === undefined) {
+      rows.none()
+      rows.none()
+    } else {
+      this.#objectHash.put(this.#objectKey, 0, object, activity.container ?? '')
+      rows.raw(this.#objectKey, 0, 8)
+      // A touched record's object is its number, not a file: what follows a dot in it is no extension.
+      this.#text(subject === undefined ? extensionOf(object) : null)
+    }
+    if (sizeBytes !== undefined && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0) rows.int8(sizeBytes)
+    else rows.none()
+    if (itemCount === undefined) rows.none()
+    else rows.int4(Math.min(itemCount, INT32_MAX))
+    this.#address(originIp)
+    this.#address(origin.network)
+    this.#text(origin.country)
+    this.#text(audienceAfter)
+    if (destinationIsExternal === undefined) rows.none()
+    else rows.bool(destinationIsExternal)
+    if (flags?.length) rows.texts(flags)
+    else rows.none()
+  }
+
+  #writeFurther({ activity, subject }: StagedActivity): void {
+    const { rows } = this
+    const { amount, finding, version } = activity
+    if (amount === undefined) rows.none()
+    else rows.float8(amount)
+    for (const key of [
+      subject?.id,
+      subject?.name,
+      subject?.lastName,
+      subject?.address,
+      subject?.street,
+      subject?.department,
+    ]) {
+      if (key === undefined || key === null) rows.none()
+      else rows.int8Text(key)
+    }
+    this.#text(finding?.severity)
+    this.#text(finding?.category)
+    this.#text(finding?.state)
+    if (version === undefined) {
+      rows.none()
+      rows.none()
+    } else {
+      rows.raw(this.#sourceHash.of(version.of), 0, KEY_BYTES)
+      rows.instant(version.at.getTime())
+    }
+  }
+
+  #text(value: string | null | undefined): void {
+    if (value === null || value === undefined) this.rows.none()
+    else this.rows.text(value)
+  }
+
+  #address(text: string | null | undefined): void {
+    if (text === null || text === undefined) {
+      this.rows.none()
+      return
+    }
+    const plain = address4Of(text)
+    if (plain !== -1) {
+      const slash = text.indexOf('/')
+      this.rows.address4(plain, slash === -1 ? 32 : Number(text.slice(slash + 1)), slash !== -1)
+      return
+    }
+    const address = address6Of(text)
+    if (address === null) this.rows.none()
+    else this.rows.address(address)
+  }
+
+  /** The same few events come again and again. */
+  #eventFields({ nativeEvent, verb, outcome, actorKind }: Activity): DataView {
+    const named = this.#events.get(nativeEvent)
+    for (const event of named ?? [])
+      if (event.verb === verb && event.outcome === outcome && event.actorKind === actorKind) return event.fields
+    const fields = fieldsOf((rows) => {
+      for (const value of [verb, nativeEvent, outcome, actorKind]) rows.text(value)
+    })
+    if (named) named.push({ verb, outcome, actorKind, fields })
+    else if (this.#events.size < EVENTS_AT_MOST) this.#events.set(nativeEvent, [{ verb, outcome, actorKind, fields }])
+    return fields
+  }
+}
