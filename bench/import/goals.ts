@@ -23,7 +23,6 @@ export function goals({ pairs, json, activities, peers }: Report): Goal[] {
   const log_ = medianOf(log, ofCopy)
   const again = log.flatMap(({ first, second }) => (second ? [second.seconds / first.seconds] : []))
   const [ehrRatio, largeRatio] = [medianOf(ehr, ofCopy), medianOf(large, ofCopy)]
-  const share = over(largeRatio, ehrRatio)
   const peak = (of: readonly Pair[]) =>
     of.length > 0 ? Math.max(...of.map(({ first }) => first.peakRssBytes)) / 1e6 : null
   const jsonGoal = (measure: string, ratio: { bareSeconds: number; readSeconds: number } | undefined): Goal => ({
@@ -62,11 +61,12 @@ export function goals({ pairs, json, activities, peers }: Report): Goal[] {
       digits: 0,
     },
     {
-      measure: 'health records, ratio to COPY of the large file: off that of the smaller, share',
-      value: share === null ? null : Math.abs(1 - share),
-      must: 0.15,
+      // COPY slows down with size too, so that a large file may do better: that is no fault.
+      measure: 'health records, ratio to COPY: the large file ÷ the smaller',
+      value: over(largeRatio, ehrRatio),
+      must: 0.85,
       aim: null,
-      better: 'less',
+      better: 'more',
       digits: 2,
     },
     jsonGoal('badging JSON, read and mapped ÷ bare JSON.parse', json?.badges),
