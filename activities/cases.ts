@@ -1,6 +1,5 @@
-import { sql } from 'kysely'
 import { changeAlert, destinationsOf } from '../db/alerts.ts'
-import { appendAudit } from '../db/audit.ts'
+import { appendAudit, entryOfAct } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import type { CaseResolution } from '../domain/alert.ts'
 import { AppError } from '../domain/errors.ts'
@@ -26,20 +25,13 @@ async function lockCase(tx: Connection, caseId: string) {
   return row
 }
 
-/** What was answered when this person did this: the audit entry of the act holds it. Null when it was not done yet. */
+/** What was answered when this person did this; null when it was not done yet. */
 export async function answeredCase(
   db: Connection,
   caseId: string,
   { staffId, causeKey }: HumanInput,
 ): Promise<CaseChanged | null> {
-  const done = await db
-    .selectFrom('audit_entry')
-    .select(['action', 'detail'])
-    .where('subject_kind', '=', 'case')
-    .where('subject_id', '=', caseId)
-    .where('staff_id', '=', staffId)
-    .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
-    .executeTakeFirst()
+  const done = await entryOfAct(db, { subjectKind: 'case', subjectId: caseId, staffId, causeKey })
   if (!done) return null
   const { state, revision } = done.detail as unknown as CaseResult
   const consequences =

@@ -1,5 +1,4 @@
-import { sql } from 'kysely'
-import { appendAudit } from '../db/audit.ts'
+import { appendAudit, entryOfAct } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import {
   type Attempt,
@@ -162,16 +161,8 @@ export const resumeDestination =
         .executeTakeFirst()
       if (!row) throw new AppError('not_found', `there is no destination ${destinationId}`)
       const subject = { action: 'destination.resumed', subjectKind: 'destination', subjectId: destinationId }
-      const done = await tx
-        .selectFrom('audit_entry')
-        .select(sql<number>`(detail ->> 'accepted_number')::int`.as('accepted_number'))
-        .where('subject_kind', '=', subject.subjectKind)
-        .where('subject_id', '=', subject.subjectId)
-        .where('action', '=', subject.action)
-        .where('staff_id', '=', staffId)
-        .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
-        .executeTakeFirst()
-      const { accepted_number } = done ?? row
+      const done = await entryOfAct(tx, { ...subject, staffId, causeKey })
+      const { accepted_number } = done ? (done.detail as { accepted_number: number }) : row
       const answer: SiemExportState = { state: 'sending', acceptedNumber: accepted_number, stopCode: null }
       if (done || row.state !== 'stopped') return answer
       await tx

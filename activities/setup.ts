@@ -1,7 +1,6 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
-import { sql } from 'kysely'
 import { prerequisitesOf } from '../connectors/everywhere.ts'
-import { appendAudit } from '../db/audit.ts'
+import { appendAudit, entryOfAct } from '../db/audit.ts'
 import type { Connection } from '../db/connection.ts'
 import { maskJson } from '../db/masking.ts'
 import { storePrerequisites } from '../db/prerequisites.ts'
@@ -45,21 +44,14 @@ const NEEDS: Record<Exclude<SetupStep, 'proven'>, readonly SetupStep[]> = {
   activate: ['credentials', 'test', 'map', 'dry_run'],
 }
 
-/** What was answered when this person did this: the audit entry of the act holds it. Null when it was not done yet. */
+/** What was answered when this person did this; null when it was not done yet. */
 async function answeredStep(
   db: Connection,
   connectorId: string,
   { step, staffId, causeKey }: SetupStepInput,
 ): Promise<SetupStepResult | null> {
-  const done = await db
-    .selectFrom('audit_entry')
-    .select('detail')
-    .where('subject_kind', '=', 'connector')
-    .where('subject_id', '=', connectorId)
-    .where('action', '=', `set-up.${step}`)
-    .where('staff_id', '=', staffId)
-    .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
-    .executeTakeFirst()
+  const act = { subjectKind: 'connector', subjectId: connectorId, action: `set-up.${step}`, staffId, causeKey }
+  const done = await entryOfAct(db, act)
   if (!done) return null
   const { state, code } = done.detail as unknown as SetupStepResult
   return { step, state, ...(code ? { code } : {}) }

@@ -66,6 +66,29 @@ export async function appendAudit(tx: Connection, event: AuditEvent): Promise<vo
     .execute()
 }
 
+/** Whose act it was, and under which key it was sent; of an action in particular where one is named. */
+export interface Act extends Pick<AuditEvent, 'subjectKind' | 'subjectId'> {
+  staffId: string
+  causeKey: string
+  action?: string
+}
+
+/** The entry of an act that was done, which holds what was answered; null when it was not done yet. */
+export async function entryOfAct(
+  db: Connection,
+  { subjectKind, subjectId, staffId, causeKey, action }: Act,
+): Promise<{ action: string; detail: unknown } | null> {
+  let query = db
+    .selectFrom('audit_entry')
+    .select(['action', 'detail'])
+    .where('subject_kind', '=', subjectKind)
+    .where('subject_id', '=', subjectId)
+    .where('staff_id', '=', staffId)
+    .where(sql<string>`detail ->> 'cause_key'`, '=', causeKey)
+  if (action !== undefined) query = query.where('action', '=', action)
+  return (await query.executeTakeFirst()) ?? null
+}
+
 export async function auditHead(db: Connection): Promise<{ seq: number; hash: string }> {
   const head = await db
     .selectFrom('audit_entry')
