@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import type { StoredRows } from '../db/activity-rows.ts'
 import { bigints, instants, texts } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
+import { Book, seenRevision } from './book.ts'
 import { COUNTS, lockTouched, OUTSIDERS, touchedActivities } from './compile.ts'
-import { MeetingTable } from './meeting-table.ts'
 
 /** The value of a dimension in `activity a`, as `identity_seen` keeps it. */
 export const SEEN_VALUE = {
@@ -30,30 +30,11 @@ export interface Meetings {
 
 /**
  * The first meetings that one import has noted, so that most chunks of a log, in which nobody meets anything new, note
- * nothing. They hold until somebody's correction takes a first meeting away, which
- * `seen_revision` tells: see `noteMeetings`.
+ * nothing: identity and number of a value → the earliest instant.
  */
-export class MeetingBook {
-  /** Identity and number of a value → the earliest instant noted. */
-  readonly #noted = new MeetingTable()
+export class MeetingBook extends Book {
   readonly #texts = new Map<string, number>()
   readonly #containers = new Map<number, number>()
-  #revision: number | undefined
-
-  /** Forgets everything where first meetings were taken away since the last call, and says so. */
-  forgetsAsOf(revision: number): boolean {
-    // What was taken before the first call is stored by a transaction that nobody else sees yet.
-    const forgets = this.#revision !== undefined && this.#revision !== revision
-    if (forgets) this.#noted.clear()
-    this.#revision = revision
-    return forgets
-  }
-
-  /** Begins anew, behind a transaction that noted its meetings by itself. */
-  clear(): void {
-    this.#noted.clear()
-    this.#revision = undefined
-  }
 
   /** Takes the rows of a chunk; returns the meetings that come before what was noted. */
   take(rows: StoredRows): Meetings {
@@ -91,20 +72,14 @@ export class MeetingBook {
   }
 
   #isFirst(rows: StoredRows, row: number, value: number): boolean {
-    return this.#noted.lower(rows.identities[row] as number, value, rows.instants[row] as number)
+    return this.noted.lower(rows.identities[row] as number, value, rows.instants[row] as number)
   }
 
   #forgetValues(): void {
-    this.#noted.clear()
+    this.noted.clear()
     this.#texts.clear()
     this.#containers.clear()
   }
-}
-
-/** How often something that imports remember was taken away. The first number drawn leaves `last_value` as it was. */
-export async function seenRevision(tx: Connection): Promise<number> {
-  const drawn = await sql<{ n: number }>`select last_value + is_called::int as n from seen_revision`.execute(tx)
-  return drawn.rows[0]?.n ?? 0
 }
 
 /**

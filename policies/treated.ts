@@ -2,10 +2,9 @@ import { type RawBuilder, sql } from 'kysely'
 import type { StoredRows } from '../db/activity-rows.ts'
 import { int8s } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
+import { Book, seenRevision } from './book.ts'
 import { type ActiveIndicator, hasRollups, rollupKey, touchedActivities } from './compile.ts'
 import { usesTreatment } from './indicator.ts'
-import { MeetingTable } from './meeting-table.ts'
-import { seenRevision } from './seen.ts'
 
 const DEPARTMENTS_AT_MOST = 2 ** 20
 /** A table of meetings has room for 53 bits and 32: the key's 64, and the number of a department. */
@@ -19,29 +18,9 @@ export interface Pairs {
   departments: (bigint | null)[]
 }
 
-/**
- * The pairs of patient and department that one import has noted: in a hospital's log few are new. They hold until a
- * correction takes some away, which `seen_revision` tells.
- */
-export class TreatmentBook {
-  readonly #noted = new MeetingTable()
+/** The pairs of patient and department that one import has noted: in a hospital's log few are new. */
+export class TreatmentBook extends Book {
   readonly #departments = new Map<string | null, number>()
-  #revision: number | undefined
-
-  /** Forgets everything where something was taken away since the last call, and says so. */
-  forgetsAsOf(revision: number): boolean {
-    // What was taken before the first call is stored by a transaction that nobody else sees yet.
-    const forgets = this.#revision !== undefined && this.#revision !== revision
-    if (forgets) this.#noted.clear()
-    this.#revision = revision
-    return forgets
-  }
-
-  /** Begins anew, behind a transaction that noted its pairs by itself. */
-  clear(): void {
-    this.#noted.clear()
-    this.#revision = undefined
-  }
 
   /** Takes the pairs of a chunk; returns those that were not noted before. */
   take(subjects: StoredRows['subjects']): Pairs {
@@ -53,7 +32,7 @@ export class TreatmentBook {
       for (const subject of met) {
         const key = BigInt(subject)
         const bits = BigInt.asUintN(64, key)
-        if (!this.#noted.lower(Number(bits >> LOW_BITS), Number(bits & LOW_MASK) | number, 0)) continue
+        if (!this.noted.lower(Number(bits >> LOW_BITS), Number(bits & LOW_MASK) | number, 0)) continue
         fresh[departments.length] = key
         departments.push(departmentKey)
       }
@@ -66,7 +45,7 @@ export class TreatmentBook {
     if (known !== undefined) return known
     if (this.#departments.size === DEPARTMENTS_AT_MOST) {
       this.#departments.clear()
-      this.#noted.clear()
+      this.noted.clear()
     }
     const made = this.#departments.size
     this.#departments.set(department, made)
