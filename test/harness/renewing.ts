@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import { findTemporalCli } from '../../cli/embedded/temporal-cli.ts'
 import { startTemporal } from '../../cli/embedded/temporal-server.ts'
@@ -30,8 +31,6 @@ export async function startRenewingTemporal(events = EVENTS): Promise<RenewingTe
   }
 }
 
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
 /** Stirs a process until another run of it has taken over; how often it was stirred. */
 export async function untilContinued(
   client: Client,
@@ -43,7 +42,7 @@ export async function untilContinued(
   for (let time = 1; time <= 2 * EVENTS; time += 1) {
     await stir(time)
     // The server lets no run end while something new comes in.
-    await pause(50)
+    await sleep(50)
     if ((await handle.describe()).runId === runId) continue
     const { status } = await client.workflow.getHandle(id, runId).describe()
     if (status.name !== 'CONTINUED_AS_NEW') throw new Error(`a run of ${id} ended as ${status.name}`)

@@ -1,5 +1,6 @@
 /** What `continuing.test.ts` shows of triages, approvals and exports, of the other processes that go on for long. */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { nudgeEvaluations } from '../../activities/nudges.ts'
 import * as processes from '../../api/processes.ts'
@@ -17,7 +18,7 @@ import {
 } from '../../domain/processes.ts'
 import { raiseAlert } from '../harness/alerts.ts'
 import { importFile } from '../harness/files.ts'
-import { EVENTS, pause, type RenewingTemporal, startRenewingTemporal, untilContinued } from '../harness/renewing.ts'
+import { EVENTS, type RenewingTemporal, startRenewingTemporal, untilContinued } from '../harness/renewing.ts'
 import { personAt } from '../harness/rows.ts'
 import { beginSetup, configureSetup, HR_SAMPLE, uploadSample } from '../harness/setups.ts'
 import { eventually, refusalOf, type World } from '../harness/world.ts'
@@ -185,7 +186,7 @@ async function receiving(guid: string) {
     return untilContinued(w.client, handle.workflowId, async () => {
       await handle.signal(SIGNALS.uploadCompleted)
       // Whoever signals to a run that is about to end is made to try again a second later.
-      await pause(100)
+      await sleep(100)
     })
   }
   return { ...ids, send, runOf, stir }
@@ -222,7 +223,7 @@ test.concurrent(
     const { connectorId, send, runOf, stir } = await receiving(randomUUID())
     await send(1, row('d'), row('e'))
     const arrived = (await runOf()).created_at.getTime()
-    await pause(STIRRED_AFTER_MS)
+    await sleep(STIRRED_AFTER_MS)
     await stir()
     const { startTime } = await w.client.workflow.getHandle(workflowId.uploadRun((await runOf()).id)).describe()
     expect(startTime.getTime() - arrived).toBeGreaterThan(STIRRED_AFTER_MS - 100)

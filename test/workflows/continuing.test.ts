@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { triageStart } from '../../activities/starting.ts'
 import * as processes from '../../api/processes.ts'
 import { type ApprovalInput, type SiemExportState, TASK_QUEUES, workflowId } from '../../domain/processes.ts'
 import { startWebhookReceiver } from '../../sandbox/webhook-receiver.ts'
 import { raiseAlert, setPolicy } from '../harness/alerts.ts'
-import { pause, type RenewingTemporal, startRenewingTemporal, untilContinued } from '../harness/renewing.ts'
+import { type RenewingTemporal, startRenewingTemporal, untilContinued } from '../harness/renewing.ts'
 import { eventually, refusalOf, type World, world } from '../harness/world.ts'
 
 const TIMEOUT = { timeout: 90_000 }
@@ -98,7 +99,7 @@ test('the clocks of a triage go on where they were', TIMEOUT, async () => {
   const handle = w.client.workflow.getHandle(workflowId.triage(alertId))
   await untilContinued(w.client, handle.workflowId, async () => {
     await handle.signal('alertChanged')
-    await pause(100)
+    await sleep(100)
   })
   const { startTime } = await handle.describe()
   await eventually(() => alertOf(alertId), { until: ({ attention }) => attention === 'reminded' })
@@ -134,7 +135,7 @@ async function halfReminded(name: string, remindAfterMs: number): Promise<string
   const alertId = await opened(await policy(name, { triage: { low: clocks, medium: clocks, high: clocks } }))
   const ana = await w.staff('Ana', ['analyst'])
   await processes.commentOnAlert(w.client, alertId, await worded(alertId, ana, 'said'))
-  await pause(remindAfterMs / 2)
+  await sleep(remindAfterMs / 2)
   return alertId
 }
 
@@ -214,7 +215,7 @@ test('an approval whose moment to remind passed while its run was lost reminds l
   const { approval } = await asked({ quorum: 1, remindAfterMs: 1_000, expiresAfterMs: HOUR_MS })
   const handle = w.client.workflow.getHandle(workflowId.approval(approval.approvalId))
   await handle.terminate('lost')
-  await pause(Math.max(Date.parse(approval.remindAt as string) - Date.now(), 0))
+  await sleep(Math.max(Date.parse(approval.remindAt as string) - Date.now(), 0))
   const admin = await w.staff('Ada', ['admin'])
   await refusedTo(approval, admin, 0)
   const reminded = () => count(approval.approvalId, 'approval.reminded')
