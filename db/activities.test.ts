@@ -62,12 +62,23 @@ test('a chunk only adds unless something of it was corrected, whatever else ever
   expect(await onlyAdds([look('g')])).toBe(true)
 })
 
+test('a correction finds the record that it corrects by any kind of id', async () => {
+  const [first, second] = [uuid(), uuid()]
+  expect(await onlyAdds([look(first)])).toBe(true)
+  expect(await onlyAdds([look(second, { supersedes: first })])).toBe(false)
+  expect(await onlyAdds([look('third', { supersedes: second })])).toBe(false)
+  expect(await onlyAdds([look('fourth', { supersedes: second.toUpperCase() })])).toBe(true)
+})
+
 test('the first version of a thing only adds, a further one leaves the other without effect, in either order', async () => {
   const version = (sourceId: string, of: string, hour: string) =>
     look(sourceId, { version: { of, at: new Date(`2026-03-31T${hour}:00:00Z`) } })
   expect(await onlyAdds([version('1', 'x', '10'), version('2', 'y', '10')])).toBe(true)
   expect(await onlyAdds([version('3', 'x', '11')])).toBe(false)
   expect(await onlyAdds([version('4', 'y', '09')])).toBe(false)
+  const alert = uuid()
+  expect(await onlyAdds([version('5', alert, '10')])).toBe(true)
+  expect(await onlyAdds([version('6', alert, '11')])).toBe(false)
 })
 
 test('a record of a patient that comes again may be a corrected one: nothing is taken from it for granted', async () => {

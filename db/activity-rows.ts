@@ -3,13 +3,13 @@ import {
   type ChunkContext,
   COPY_STATEMENTS,
   isWide,
-  KEY_BYTES,
+  KEY_AT,
   type Origin,
   type StagedActivity,
 } from './activity-writer.ts'
-import { COPY_HEADER, COPY_TRAILER, uuidText, viewOf } from './binary.ts'
-import type { ShortHash } from './keyed-hash.ts'
+import { COPY_HEADER, COPY_TRAILER, copyBytes, uuidText, viewOf } from './binary.ts'
 import { orderByKey } from './order.ts'
+import { KEY_BYTES, type SourceKeys } from './source-keys.ts'
 import type { Vault } from './vault.ts'
 
 /** A row that says something about another one. */
@@ -53,7 +53,7 @@ export class ActivityRows {
   /** Milliseconds. */
   instants = new Float64Array(FIRST_ROWS)
   ordinals = new Int32Array(FIRST_ROWS)
-  /** 16 bytes each. */
+  /** 16 bytes each, of which `inOrder` makes keys. */
   keys: DataView = new DataView(new ArrayBuffer(FIRST_ROWS * KEY_BYTES))
   /** NaN where there is none. */
   containers = new Float64Array(FIRST_ROWS)
@@ -63,8 +63,10 @@ export class ActivityRows {
   /** Department → whose records were touched in it; of null, those of whom the source names none. Keyed hashes. */
   subjects = new Map<string | null, Set<string>>()
 
-  readonly #sourceHash: ShortHash
+  readonly #sourceKeys: SourceKeys
   readonly #writer: ActivityWriter
+  /** Rows whose blocks are keys already. */
+  #enciphered = 0
   #starts = new Uint32Array(FIRST_ROWS)
   #wide = new Uint8Array(FIRST_ROWS)
   #wideRows = 0
@@ -73,8 +75,8 @@ export class ActivityRows {
 
   constructor(vault: Vault, context: ChunkContext) {
     this.context = context
-    this.#sourceHash = vault.shortHash(`source/${context.connectorId}`)
-    this.#writer = new ActivityWriter(vault, this.#sourceHash, context)
+    this.#sourceKeys = vault.sourceKeys(context.connectorId)
+    this.#writer = new ActivityWriter(vault, this.#sourceKeys, context)
   }
 
   /** Forgets the rows and keeps their memory, for another chunk of the import. */
@@ -87,6 +89,7 @@ export class ActivityRows {
     this.special.length = 0
     this.subjects = new Map()
     this.#wideRows = 0
+    this.#enciphered = 0
     this.#order = undefined
   }
 
@@ -98,7 +101,6 @@ export class ActivityRows {
     const { activity, identityId, ordinal, origin, containerId, subject } = staged
     const { version, supersedes } = activity
     const wide = isWide(staged)
-    const keyAt = n * KEY_BYTES
     this.identities[n] = identityId
     this.instants[n] = activity.at.getTime()
     this.ordinals[n] = ordinal
@@ -108,15 +110,15 @@ export class ActivityRows {
     this.#starts[n] = this.#writer.rows.length
     this.#wide[n] = wide ? 1 : 0
     if (wide) this.#wideRows += 1
-    this.#sourceHash.put(this.keys, keyAt, activity.sourceId)
-    this.#writer.write(staged, wide, this.keys, keyAt)
+    this.#sourceKeys.putBlock(this.keys, n * KEY_BYTES, activity.sourceId)
+    this.#writer.write(staged, wide)
     if (subject !== undefined && subject.id !== null) this.#meet(subject.id, subject.department)
     if (supersedes !== undefined || version !== undefined) {
       this.special.push({
         identityId,
-        sourceKey: uuidText(this.keys, keyAt),
-        supersedes: supersedes === undefined ? null : uuidText(this.#sourceHash.of(supersedes)),
-        versionOf: version === undefined ? null : uuidText(this.#sourceHash.of(version.of)),
+        sourceKey: uuidText(this.#sourceKeys.of(activity.sourceId)),
+        supersedes: supersedes === undefined ? null : uuidText(this.#sourceKeys.of(supersedes)),
+        versionOf: version === undefined ? null : uuidText(this.#sourceKeys.of(version.of)),
       })
     }
   }
@@ -151,6 +153,7 @@ export class ActivityRows {
   }
 
   #inOrder(): Uint32Array {
+    this.#encipher()
     const order = orderByKey(this.identities, this.instants, this.count)
     let kept = 0
     // Of the identity and instant of the row before; made when a second row has the same.
@@ -168,6 +171,12 @@ export class ActivityRows {
       if (run === null || run.take(row)) order[kept++] = row
     }
     return order.subarray(0, kept)
+  }
+
+  #encipher(): void {
+    const from = this.#enciphered * KEY_BYTES
+    this.#sourceKeys.encipher(new Uint8Array(this.keys.buffer, from, this.count * KEY_BYTES - from))
+    this.#enciphered = this.count
   }
 
   /** Of these rows, what outlives their memory's next use. */
@@ -236,7 +245,9 @@ export class ActivityRows {
         }
         filled = 0
       }
-      filled = rows.copyTo(view, filled, from, to)
+      const start = filled
+      filled = rows.copyTo(view, start, from, to)
+      copyBytes(this.keys, row * KEY_BYTES, KEY_BYTES, view, start + KEY_AT)
     }
     yield piece.subarray(0, filled)
     yield COPY_TRAILER

@@ -2,6 +2,7 @@ import type { Activity } from '../domain/signal.ts'
 import { address4Of, address6Of } from './address.ts'
 import { BinaryRows, fieldsOf, viewOf } from './binary.ts'
 import type { ShortHash } from './keyed-hash.ts'
+import { KEY_BYTES, type SourceKeys } from './source-keys.ts'
 import type { SubjectKeys } from './subject-keys.ts'
 import type { Vault } from './vault.ts'
 
@@ -32,9 +33,8 @@ export interface ChunkContext {
   textsId: string | null
 }
 
-/** Of an activity's key. */
-export const KEY_BYTES = 16
-
+/** Where in a row its activity's key is: behind the number of fields, two of eight bytes, and its length. */
+export const KEY_AT = 2 + 2 * 12 + 4
 const COLUMNS = `identity_id, at, source_key, connector_id, import_id, texts_id, texts_index, source_index,
   verb, native_event, outcome, actor_kind, container_id, object_key, object_ext, size_bytes, item_count, origin_ip,
   origin_network, origin_country, audience_after, destination_is_external, flags`
@@ -77,15 +77,15 @@ export const isWide = ({ activity: { amount, finding, version }, subject }: Stag
 /** Writes activities as COPY reads them, in binary and without a text in between. */
 export class ActivityWriter {
   readonly rows = new BinaryRows()
-  readonly #sourceHash: ShortHash
+  readonly #sourceKeys: SourceKeys
   readonly #objectHash: ShortHash
   #shared: DataView
   readonly #events = new Map<string, KnownEvent[]>()
   readonly #objectKey = new DataView(new ArrayBuffer(KEY_BYTES))
 
-  /** `sourceHash` makes the keys of the connector's records. */
-  constructor(vault: Vault, sourceHash: ShortHash, context: ChunkContext) {
-    this.#sourceHash = sourceHash
+  /** `sourceKeys` are those of the connector's records. */
+  constructor(vault: Vault, sourceKeys: SourceKeys, context: ChunkContext) {
+    this.#sourceKeys = sourceKeys
     this.#objectHash = vault.shortHash('object')
     this.#shared = sharedFields(context)
   }
@@ -96,14 +96,14 @@ export class ActivityWriter {
     this.#shared = sharedFields(context)
   }
 
-  /** Adds a row; the activity's key is in `keys` at a place. */
-  write(staged: StagedActivity, wide: boolean, keys: DataView, keyAt: number): void {
+  /** Adds a row, with room for the activity's key. */
+  write(staged: StagedActivity, wide: boolean): void {
     const { activity, identityId, ordinal, sourceIndex } = staged
     const { rows } = this
     rows.row(wide ? COLUMN_COUNT + FURTHER_COUNT : COLUMN_COUNT)
     rows.int8(identityId)
     rows.instant(activity.at.getTime())
-    rows.raw(keys, keyAt, KEY_BYTES)
+    rows.room(KEY_BYTES)
     rows.fields(this.#shared)
     rows.int4(ordinal)
     rows.int4(sourceIndex)
@@ -163,7 +163,7 @@ export class ActivityWriter {
       rows.none()
       rows.none()
     } else {
-      rows.raw(this.#sourceHash.of(version.of), 0, KEY_BYTES)
+      rows.raw(this.#sourceKeys.of(version.of), 0, KEY_BYTES)
       rows.instant(version.at.getTime())
     }
   }

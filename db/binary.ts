@@ -106,6 +106,13 @@ export class BinaryRows {
     this.length = copyBytes(source, from, length, this.#view, this.length)
   }
 
+  /** A field of so many bytes that are filled in later. */
+  room(length: number): void {
+    this.#reserve(4 + length)
+    this.#int4(length)
+    this.length += length
+  }
+
   /** Fields that were written before. */
   fields(written: DataView): void {
     this.#reserve(written.byteLength)
@@ -193,7 +200,7 @@ export function uuidText(key: DataView, at = 0): string {
 }
 
 /** Copies some bytes, by fours; a call into the runtime would cost more than they do. Returns where they end. */
-function copyBytes(source: DataView, from: number, length: number, into: DataView, at: number): number {
+export function copyBytes(source: DataView, from: number, length: number, into: DataView, at: number): number {
   const whole = length & ~3
   for (let n = 0; n < whole; n += 4) into.setInt32(at + n, source.getInt32(from + n))
   for (let n = whole; n < length; n += 1) into.setUint8(at + n, source.getUint8(from + n))

@@ -6,6 +6,7 @@ import { byteas } from './binary.ts'
 import type { Connection } from './connection.ts'
 import { KeyedHash, ShortHash } from './keyed-hash.ts'
 import type { KeyRing } from './keyring.ts'
+import { SourceKeys } from './source-keys.ts'
 
 export type SealedPurpose = 'identity' | 'personal' | 'texts' | 'secret' | 'file_name'
 
@@ -73,6 +74,12 @@ export class Vault {
   /** Hashes of half the length under a key of their own, for those that are made by the million. */
   shortHash(kind: string): ShortHash {
     return new ShortHash(this.lookupKey('short', 'key'), kind)
+  }
+
+  /** Of a connector's records. */
+  sourceKeys(connectorId: string): SourceKeys {
+    const kind = `source/${connectorId}`
+    return new SourceKeys(this.shortHash(kind), this.lookupKey('block', kind))
   }
 
   /** Random bytes, each given once. */
