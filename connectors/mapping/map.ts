@@ -11,6 +11,7 @@ export type MappedRecord = Readonly<Record<string, unknown>>
 
 const MAX_NAME_CHARACTERS = 500
 const MAX_TEXT_CHARACTERS = 8_000
+const REMEMBERED_AT_MOST = 20_000
 
 type Reader = (source: string | undefined) => FieldReader
 
@@ -35,14 +36,14 @@ export function mapperOf(config: Mapping, reader: Reader): (record: MappedRecord
   const actionOf = compileAction(config, reader)
   const outcomeOf = compileOutcome(config, reader)
   const eventIdOf = compileEventId(config, reader)
-  const isAccount = accountCheck(config.personScheme)
   const dateForm = config.dateFormat === 'iso' ? 'ISO 8601' : config.dateFormat
 
   return (record) => {
     if (typeof record !== 'object' || record === null || Array.isArray(record['cells'])) return reject('column_count')
     const who = person(record)
     if (who === '') return reject('required_cell_empty', columns['person'])
-    if (!isAccount(who)) return reject('identifier_invalid', columns['person'], config.personScheme)
+    if (!isAccount(who, config.personScheme))
+      return reject('identifier_invalid', columns['person'], config.personScheme)
     const when = at(record)
     if (when === '') return reject('required_cell_empty', columns['at'])
     const date = parseDate(when, config.dateFormat, config.assumedZone)
@@ -106,7 +107,13 @@ function compileAction(config: Mapping, reader: Reader): (record: MappedRecord) 
   }
   return (record) => {
     const name = read(record)
-    return answers.get(name) ?? remembered(answers, name, answer(name))
+    const known = answers.get(name)
+    if (known) return known
+    if (answers.size >= REMEMBERED_AT_MOST) answers.clear()
+    const own = ownText(name)
+    const action = answer(own)
+    answers.set(own, action)
+    return action
   }
 }
 
@@ -130,14 +137,9 @@ function compileEventId(config: Mapping, reader: Reader): (record: MappedRecord)
   }
 }
 
-function accountCheck(scheme: Identifier['scheme']): (value: string) => boolean {
-  if (scheme !== 'address') return (value) => value.length <= MAX_NAME_CHARACTERS
-  const known = new Map<string, boolean>()
-  return (value) => {
-    if (value.length > MAX_NAME_CHARACTERS) return false
-    return known.get(value) ?? remembered(known, value, ADDRESS.test(value))
-  }
-}
+/** Asked of every record: a look-up among thousands of accounts would cost more than reading one. */
+const isAccount = (value: string, scheme: Identifier['scheme']): boolean =>
+  value.length <= MAX_NAME_CHARACTERS && (scheme !== 'address' || ADDRESS.test(value))
 
 /** Whole and not negative, in the unit; undefined for an empty cell, NaN for what is no such number or too large. */
 function amountOf(text: string, unit: number): number | undefined {
@@ -150,14 +152,6 @@ function amountOf(text: string, unit: number): number | undefined {
 
 const byLowerCase = <V>(table: Readonly<Record<string, V>>): ReadonlyMap<string, V> =>
   new Map(Object.entries(table).map(([name, value]) => [name.trim().toLowerCase(), value]))
-
-const REMEMBERED_AT_MOST = 20_000
-
-function remembered<V>(cache: Map<string, V>, key: string, value: V): V {
-  if (cache.size >= REMEMBERED_AT_MOST) cache.clear()
-  cache.set(ownText(key), value)
-  return value
-}
 
 const reject = (code: Rejected['code'], column?: string, expected?: string): Rejected => ({
   type: 'rejected',
