@@ -1,8 +1,7 @@
 import { AppError } from '../../domain/errors.ts'
-import type { Rejected } from '../../domain/signal.ts'
+import { MAX_ROW_CHARACTERS, RowScanner } from '../../domain/row-scanner.ts'
 import type { SourceRecord } from '../connector.ts'
 import { Batches, type Run } from './batches.ts'
-import { MAX_ROW_CHARACTERS, RowScanner } from './scan.ts'
 import { closedOnFault, type Encoding, readText } from './text.ts'
 
 export const SEPARATORS = ['auto', ',', ';', '\t', '|'] as const
@@ -39,15 +38,14 @@ export async function readDelimited(
   const pieces = readText(source, dialect.encoding)
   return closedOnFault(pieces, async () => {
     const { start, ended } = await firstLine(pieces)
-    const rows = new Rows(dialect.separator === 'auto' ? guessSeparator(start) : dialect.separator)
+    const rows = new Rows(dialect.separator === 'auto' ? guessSeparator(start) : dialect.separator, check)
     rows.push(start, ended)
-    while (rows.batch.length === 0 && !rows.ended) {
+    while (rows.header === undefined && !rows.ended) {
       const next = await pieces.next()
       rows.push(next.done ? '' : next.value, next.done)
     }
-    const header = headerOf(rows.batch.shift())
-    check(header)
-    return { header, records: new Batches(runs(header, rows, pieces)) }
+    if (rows.header === undefined) throw headerMissing()
+    return { header: rows.header, records: new Batches(runs(rows, pieces)) }
   })
 }
 
@@ -83,18 +81,31 @@ function guessSeparator(text: string): string {
   return best
 }
 
-type Row = { line: number; cells: string[] } | { line: number; rejected: Rejected; raw: string }
-
-/** Rows of the pieces pushed since the batch was last taken. */
+/** Records of the pieces pushed since they were last taken. The first row is the header. */
 class Rows {
-  batch: Row[] = []
+  header: readonly string[] | undefined
   ended = false
+  #taken: SourceRecord<DelimitedRow>[] = []
+  #asRow: RowMaker = (cells) => ({ cells })
+  /** Damage is rare and looking for it in every cell is not free: a text is looked at once, its cells only if need be. */
+  #suspect = false
+  readonly #check: (header: readonly string[]) => void
   readonly #scanner: RowScanner
 
-  constructor(separator: string) {
+  constructor(separator: string, check: (header: readonly string[]) => void) {
+    this.#check = check
     this.#scanner = new RowScanner(separator, {
-      row: (line, cells) => this.batch.push({ line, cells }),
-      bad: (line, code, raw) => this.batch.push({ line, rejected: { type: 'rejected', code }, raw }),
+      text: (text) => {
+        this.#suspect = DAMAGE.test(text)
+      },
+      row: (line, cells) => {
+        if (this.header === undefined) this.#begin(cells)
+        else this.#taken.push(this.#recordOf(this.header, line, cells))
+      },
+      bad: (line, code, raw) => {
+        if (this.header === undefined) throw headerMissing()
+        this.#taken.push({ line, record: { cells: [raw] }, unreadable: { type: 'rejected', code } })
+      },
     })
   }
 
@@ -105,20 +116,41 @@ class Rows {
     this.#scanner.end()
   }
 
-  take(): Row[] {
-    const taken = this.batch
-    this.batch = []
+  take(): SourceRecord<DelimitedRow>[] {
+    const taken = this.#taken
+    this.#taken = []
     return taken
+  }
+
+  #begin(cells: readonly string[]): void {
+    this.header = headerOf(cells)
+    this.#check(this.header)
+    this.#asRow = rowMaker(this.header.map((name) => name.toLowerCase()))
+  }
+
+  #recordOf(header: readonly string[], line: number, cells: readonly string[]): SourceRecord<DelimitedRow> {
+    if (cells.length !== header.length) {
+      const expected = `${header.length} cells, found ${cells.length}`
+      return { line, record: { cells: [...cells] }, unreadable: { type: 'rejected', code: 'column_count', expected } }
+    }
+    const damaged = this.#suspect ? cells.findIndex((cell) => DAMAGE.test(cell)) : -1
+    if (damaged === -1) return { line, record: this.#asRow(cells) }
+    const cell = header[damaged] ?? ''
+    return { line, record: this.#asRow(cells), unreadable: { type: 'rejected', code: 'encoding_invalid', cell } }
   }
 }
 
-function headerOf(first: Row | undefined): string[] {
-  if (!first || 'rejected' in first) {
-    throw new AppError('file_header_missing', 'the first line is not a header', {
-      fix: 'Put the column names into the first line.',
-    })
-  }
-  const header = first.cells.map((cell) => cell.trim())
+/** What a decoder puts in the place of bytes that are not text, and the character that no text holds. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is the one that is looked for
+const DAMAGE = /[\u0000\ufffd]/
+
+const headerMissing = () =>
+  new AppError('file_header_missing', 'the first line is not a header', {
+    fix: 'Put the column names into the first line.',
+  })
+
+function headerOf(cells: readonly string[]): string[] {
+  const header = cells.map((cell) => cell.trim())
   if (header.length > MAX_COLUMNS) {
     throw new AppError('file_unreadable', `the header has more than ${MAX_COLUMNS} columns`, {
       fix: 'Check the separator and the line ends of the file.',
@@ -138,28 +170,19 @@ function headerOf(first: Row | undefined): string[] {
   return header
 }
 
-async function* runs(
-  header: readonly string[],
-  rows: Rows,
-  pieces: AsyncGenerator<string>,
-): AsyncGenerator<Run<DelimitedRow>> {
-  const record = recordMaker(header)
-  // Damage is rare and looking for it in every cell is not free: a piece is looked at once, its cells only if need be.
-  let suspect = true
-  let damagedBefore = true
+async function* runs(rows: Rows, pieces: AsyncGenerator<string>): AsyncGenerator<Run<DelimitedRow>> {
   let characters = 0
   try {
     for (;;) {
-      const batch = rows.take()
-      if (batch.length > 0) yield { records: batch.map((row) => record(row, suspect)), characters }
+      const records = rows.take()
+      if (records.length > 0) {
+        yield { records, characters }
+        characters = 0
+      }
       if (rows.ended) return
       const next = await pieces.next()
       const piece = next.done ? '' : next.value
-      const damaged = DAMAGE.test(piece)
-      // A row that a damaged piece leaves unfinished is delivered with a later one.
-      suspect = damaged || damagedBefore || (suspect && batch.length === 0)
-      damagedBefore = damaged
-      characters = piece.length
+      characters += piece.length
       rows.push(piece, next.done)
     }
   } finally {
@@ -168,26 +191,7 @@ async function* runs(
   }
 }
 
-/** What a decoder puts in the place of bytes that are not text, and the character that no text holds. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is the one that is looked for
-const DAMAGE = /[\u0000\ufffd]/
-
-function recordMaker(header: readonly string[]): (row: Row, suspect: boolean) => SourceRecord<DelimitedRow> {
-  const keys = header.map((name) => name.toLowerCase())
-  const asRow = rowMaker(keys)
-  return (row, suspect) => {
-    if ('rejected' in row) return { line: row.line, record: { cells: [row.raw] }, unreadable: row.rejected }
-    const { line, cells } = row
-    if (cells.length !== keys.length) {
-      const expected = `${keys.length} cells, found ${cells.length}`
-      return { line, record: { cells }, unreadable: { type: 'rejected', code: 'column_count', expected } }
-    }
-    const damaged = suspect ? cells.findIndex((cell) => DAMAGE.test(cell)) : -1
-    if (damaged === -1) return { line, record: asRow(cells) }
-    const cell = header[damaged] ?? ''
-    return { line, record: asRow(cells), unreadable: { type: 'rejected', code: 'encoding_invalid', cell } }
-  }
-}
+type RowMaker = (cells: readonly string[]) => DelimitedRow
 
 /** Above this a row is put together cell by cell. */
 const LITERAL_COLUMNS = 200
@@ -196,10 +200,10 @@ const LITERAL_COLUMNS = 200
  * A function made for the header: one literal with all its columns is several times faster than as many assignments,
  * and there is one for every row of every file. The names get into it as JSON texts, which is what they are in a literal.
  */
-function rowMaker(keys: readonly string[]): (cells: readonly string[]) => DelimitedRow {
+function rowMaker(keys: readonly string[]): RowMaker {
   // In a literal this one name would set the prototype and lose the cell.
   if (keys.includes('__proto__') || keys.length > LITERAL_COLUMNS)
     return (cells) => Object.fromEntries(keys.map((key, index) => [key, cells[index] ?? '']))
   const members = keys.map((key, index) => `${JSON.stringify(key)}: cells[${index}]`)
-  return new Function('cells', `return { ${members.join(', ')} }`) as (cells: readonly string[]) => DelimitedRow
+  return new Function('cells', `return { ${members.join(', ')} }`) as RowMaker
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { MAX_ROW_CHARACTERS } from '../../domain/row-scanner.ts'
 import { readJsonRecords } from './json-records.ts'
-import { MAX_ROW_CHARACTERS } from './scan.ts'
 
 async function readAll(content: string | Buffer, size = 1 << 20) {
   async function* pieces() {

@@ -1,10 +1,10 @@
 import { AppError } from '../../domain/errors.ts'
+import { MAX_ROW_CHARACTERS } from '../../domain/row-scanner.ts'
 import type { Rejected } from '../../domain/signal.ts'
 import type { SourceRecord } from '../connector.ts'
 import { Batches, type Run } from './batches.ts'
 import { checkJson } from './json.ts'
 import type { JsonRecord } from './json-lines.ts'
-import { MAX_ROW_CHARACTERS } from './scan.ts'
 import { closedOnFault, type Encoding, readText } from './text.ts'
 
 /** Of a record that cannot be read so much is kept for whoever mends it. Characters. */

@@ -34,7 +34,7 @@ const LONGEST = [
   'exporters/syslog/syslog.test.ts',
   'test/microsoft/upload.test.ts',
   'test/workflows/reconcile.test.ts',
-  'connectors/files/scan.test.ts',
+  'domain/row-scanner.test.ts',
   'test/api/story.test.ts',
   'test/evidence.test.ts',
 ]

@@ -1,4 +1,4 @@
-import type { RejectionCode } from '../../domain/signal.ts'
+import type { RejectionCode } from './signal.ts'
 
 const QUOTE = 0x22
 const LF = 0x0a
@@ -18,7 +18,10 @@ const RESCANNED_AT_MOST = 32 * MAX_ROW_CHARACTERS
 
 /** What a scan finds, in the order of the file. `line` is 1-based and that of the row's first character. */
 export interface RowSink {
-  row(line: number, cells: string[]): void
+  /** Rows from here on, until the next text, stand in this one. */
+  text?(text: string): void
+  /** Stands in the text from `from` to `to`, its line end included. Who keeps `cells` copies them: the next row has them too. */
+  row(line: number, cells: readonly string[], from: number, to: number): void
   /** `raw` is the beginning of the line. */
   bad(line: number, code: Extract<RejectionCode, 'quote_unbalanced' | 'row_too_long'>, raw: string): void
 }
@@ -43,6 +46,8 @@ export class RowScanner {
   /** Inside a line that is too long: what is left of it is skipped. */
   #skipping = false
   #rescanned = 0
+  /** One for all rows: there are millions of them. */
+  readonly #cells: string[] = []
 
   constructor(separator: string, sink: RowSink) {
     this.#separator = separator.charCodeAt(0)
@@ -63,6 +68,7 @@ export class RowScanner {
     this.#text = this.#at < this.#text.length ? this.#text.slice(this.#at) + this.#more : this.#more
     this.#more = ''
     this.#at = 0
+    this.#sink.text?.(this.#text)
   }
 
   /** Delivers what a last line without a line end holds. */
@@ -104,7 +110,8 @@ export class RowScanner {
     const highest = this.#highest
     const length = text.length
     const start = this.#at
-    const cells: string[] = []
+    const cells = this.#cells
+    let count = 0
     let lines = 0
     let at = start
     for (;;) {
@@ -121,7 +128,8 @@ export class RowScanner {
         lines += lineEndsIn(cell)
         // So many quotes were left open that none of this file can be trusted to close on another line.
         if (lines > 0 && this.#rescanned > RESCANNED_AT_MOST) return this.#badLine(start)
-        cells.push(doubled ? cell.replaceAll('""', '"') : cell)
+        cells[count] = doubled ? cell.replaceAll('""', '"') : cell
+        count += 1
         at += 1
       } else {
         const from = at
@@ -132,7 +140,8 @@ export class RowScanner {
           at += 1
         }
         if (at < length && code === QUOTE) return this.#badLine(start, at)
-        cells.push(text.slice(from, at))
+        cells[count] = text.slice(from, at)
+        count += 1
       }
       if (at === length) {
         if (!this.#ended) return this.#tooLong(start)
@@ -149,7 +158,8 @@ export class RowScanner {
     const after = at === length ? at : this.#afterLineEnd(at)
     if (after === END) return false
     if (at - start > MAX_ROW_CHARACTERS) return this.#tooLong(start)
-    this.#sink.row(this.#line, cells)
+    if (cells.length > count) cells.length = count
+    this.#sink.row(this.#line, cells, start, after)
     this.#line += lines + 1
     this.#at = after
     return true

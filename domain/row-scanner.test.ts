@@ -1,8 +1,8 @@
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Held } from '../../test/harness/held.ts'
-import { MAX_ROW_CHARACTERS, RowScanner } from './scan.ts'
+import { Held } from '../test/harness/held.ts'
+import { MAX_ROW_CHARACTERS, RowScanner } from './row-scanner.ts'
 
 /** `npm run fuzz` sets it to millions. */
 const FILES = Number(process.env['OPENIRM_FUZZ_FILES'] ?? 4_000)
@@ -12,7 +12,7 @@ type Found = { line: number; cells: string[] } | { line: number; code: string; r
 function scan(pieces: Iterable<string>, separator = ','): Found[] {
   const found: Found[] = []
   const scanner = new RowScanner(separator, {
-    row: (line, cells) => found.push({ line, cells }),
+    row: (line, cells) => found.push({ line, cells: [...cells] }),
     bad: (line, code, raw) => found.push({ line, code, raw }),
   })
   for (const piece of pieces) scanner.push(piece)
