@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Peculiarity } from '../domain/peculiarities.ts'
 import type { CheckResult, PrerequisiteWords, Verdict } from '../domain/prerequisite.ts'
+import type { RowsText } from '../domain/row-scanner.ts'
 import type { FactKind, Mapped, Rejected } from '../domain/signal.ts'
 import type { Access, RequestLimit } from './access.ts'
 import { valueRules, withValueRules } from './value-rules.ts'
@@ -16,6 +17,10 @@ export interface SourceRecord<R = unknown> {
   record: R
   /** `record` as JSON as the source wrote it, where the reader has it: it is kept as it is. */
   json?: string
+  /** Where `record` is a row of texts and nothing else: what it stands in, from where and to where. It is kept as it is. */
+  rows?: RowsText
+  from?: number
+  to?: number
   unreadable?: Rejected
 }
 

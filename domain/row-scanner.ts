@@ -16,6 +16,14 @@ const KEPT_CHARACTERS = 2_000
  */
 const RESCANNED_AT_MOST = 32 * MAX_ROW_CHARACTERS
 
+/** A text of rows and what it takes to make records of them again. */
+export interface RowsText {
+  text: string
+  separator: string
+  /** Names of the cells of each row. */
+  columns: readonly string[]
+}
+
 /** What a scan finds, in the order of the file. `line` is 1-based and that of the row's first character. */
 export interface RowSink {
   /** Rows from here on, until the next text, stand in this one. */

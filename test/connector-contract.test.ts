@@ -9,6 +9,7 @@ import { connectorKinds } from '../connectors/kinds.ts'
 import { AppError } from '../domain/errors.ts'
 import { formOf, parseSettings } from '../domain/form.ts'
 import { REJECTION_CODES } from '../domain/signal.ts'
+import { keptOf } from './harness/kept.ts'
 
 /** What every connector kind has to bring, whoever adds it; a kind of the registry is held to it by being there. */
 const root = path.join(import.meta.dirname, '..')
@@ -76,6 +77,13 @@ describe.each([...connectorKinds])('%s', (id, kind) => {
         expect(JSON.parse(JSON.stringify(mapped)), name).toMatchObject(json(expected))
       // Without a word by hand at least nothing of it is refused.
       else expect(mapped.filter(({ type }) => type === 'rejected').length, name).toBe(0)
+    }
+  })
+
+  test('keeps of each record all that it says', async () => {
+    for (const name of readdirSync(folder).filter(isRecordFile)) {
+      const records = await recordsIn(kind, path.join(folder, name), settings())
+      expect(await keptOf(records), name).toEqual(records.map(({ record }) => record))
     }
   })
 

@@ -143,7 +143,7 @@ export class ChunkInMaking {
     this.#activities += 1
     if (activity.zoneAssumed) this.#zoneAssumed += 1
     const { container, object, userAgent, raw } = activity
-    return this.#texts.add({ container, object, userAgent, raw }, raw === source.record ? source.json : undefined)
+    return this.#texts.add({ container, object, userAgent, raw }, raw === source.record ? source : undefined)
   }
 
   /** A row of an activity whose account and container are known; others wait for a look-up of many at once. */

@@ -1,5 +1,5 @@
 import { AppError } from '../../domain/errors.ts'
-import { MAX_ROW_CHARACTERS, RowScanner } from '../../domain/row-scanner.ts'
+import { MAX_ROW_CHARACTERS, RowScanner, type RowsText } from '../../domain/row-scanner.ts'
 import type { SourceRecord } from '../connector.ts'
 import { Batches, type Run } from './batches.ts'
 import { closedOnFault, type Encoding, readText } from './text.ts'
@@ -87,6 +87,7 @@ class Rows {
   ended = false
   #taken: SourceRecord<DelimitedRow>[] = []
   #asRow: RowMaker = (cells) => ({ cells })
+  #rows: RowsText
   /** Damage is rare and looking for it in every cell is not free: a text is looked at once, its cells only if need be. */
   #suspect = false
   readonly #check: (header: readonly string[]) => void
@@ -94,13 +95,15 @@ class Rows {
 
   constructor(separator: string, check: (header: readonly string[]) => void) {
     this.#check = check
+    this.#rows = { text: '', separator, columns: [] }
     this.#scanner = new RowScanner(separator, {
       text: (text) => {
         this.#suspect = DAMAGE.test(text)
+        this.#rows = { ...this.#rows, text }
       },
-      row: (line, cells) => {
+      row: (line, cells, from, to) => {
         if (this.header === undefined) this.#begin(cells)
-        else this.#taken.push(this.#recordOf(this.header, line, cells))
+        else this.#taken.push(this.#recordOf(this.header, line, cells, from, to))
       },
       bad: (line, code, raw) => {
         if (this.header === undefined) throw headerMissing()
@@ -125,16 +128,24 @@ class Rows {
   #begin(cells: readonly string[]): void {
     this.header = headerOf(cells)
     this.#check(this.header)
-    this.#asRow = rowMaker(this.header.map((name) => name.toLowerCase()))
+    const columns = this.header.map((name) => name.toLowerCase())
+    this.#rows = { ...this.#rows, columns }
+    this.#asRow = rowMaker(columns)
   }
 
-  #recordOf(header: readonly string[], line: number, cells: readonly string[]): SourceRecord<DelimitedRow> {
+  #recordOf(
+    header: readonly string[],
+    line: number,
+    cells: readonly string[],
+    from: number,
+    to: number,
+  ): SourceRecord<DelimitedRow> {
     if (cells.length !== header.length) {
       const expected = `${header.length} cells, found ${cells.length}`
       return { line, record: { cells: [...cells] }, unreadable: { type: 'rejected', code: 'column_count', expected } }
     }
     const damaged = this.#suspect ? cells.findIndex((cell) => DAMAGE.test(cell)) : -1
-    if (damaged === -1) return { line, record: this.#asRow(cells) }
+    if (damaged === -1) return { line, record: this.#asRow(cells), rows: this.#rows, from, to }
     const cell = header[damaged] ?? ''
     return { line, record: this.#asRow(cells), unreadable: { type: 'rejected', code: 'encoding_invalid', cell } }
   }

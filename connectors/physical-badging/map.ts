@@ -1,7 +1,7 @@
+import { fieldOf } from '../../domain/field-of.ts'
 import type { Activity, Mapped, Outcome, Rejected } from '../../domain/signal.ts'
 import { ADDRESS } from '../files/columns.ts'
 import { parseDate } from '../files/dates.ts'
-import { fieldOf } from '../mapping/fields.ts'
 import type { BadgeConfig } from './config.ts'
 
 export type BadgeRecord = Readonly<Record<string, unknown>>

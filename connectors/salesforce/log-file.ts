@@ -47,10 +47,11 @@ export async function readLogFile(
       yield { ...run, records: rows.map(withUsers) }
     }
   }
-  function withUsers(each: SourceRecord<LogRow['row']>): SourceRecord<LogRow> {
-    const [user, inNameOf] = [users.get(actorId(each.record)), users.get(inNameOfId(each.record))]
-    const record = { file, row: each.record, ...(user ? { user } : {}), ...(inNameOf ? { inNameOf } : {}) }
-    return { ...each, record }
+  /** It is more than its text says, so where that stands is left out. */
+  function withUsers({ line, record: row, unreadable }: SourceRecord<LogRow['row']>): SourceRecord<LogRow> {
+    const [user, inNameOf] = [users.get(actorId(row)), users.get(inNameOfId(row))]
+    const record = { file, row, ...(user ? { user } : {}), ...(inNameOf ? { inNameOf } : {}) }
+    return { line, record, ...(unreadable ? { unreadable } : {}) }
   }
   return new Batches(runs())
 }

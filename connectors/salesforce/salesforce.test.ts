@@ -6,6 +6,7 @@ import { parseSettings } from '../../domain/form.ts'
 import type { Activity, Mapped } from '../../domain/signal.ts'
 import { csvOf, hourOf, type LogFileDraft, type Salesforce, startSalesforce } from '../../sandbox/salesforce.ts'
 import { virtualAccess } from '../../test/harness/access.ts'
+import { keptOf } from '../../test/harness/kept.ts'
 import { NO_HISTORY, type Page, type Position, type SourceRecord } from '../connector.ts'
 import { salesforce } from './connector.ts'
 import { idIn, longId } from './ids.ts'
@@ -211,6 +212,7 @@ describe('reading', () => {
     expect(first.names).toEqual(['08', '09', '10', '11'])
     const records = first.pages.flatMap((page) => [...(page.records as SourceRecord<LogRow>[])])
     expect(records[0]?.record.user?.Email).toBe('dana@acme.example')
+    expect(await keptOf(records)).toEqual(records.map(({ record }) => record))
     expect(vendor.requests.filter(({ operation }) => operation === 'more')).toHaveLength(1)
     expect((await readAll(vendor, { position: first.position, keys })).names).toEqual([])
   })
