@@ -13,6 +13,8 @@ export interface Origin {
 
 export type OriginLookup = (ip: string | undefined) => Origin
 
+/** Of an IPv4 network. */
+const NETWORK_BITS = 16
 const NOWHERE: Origin = { network: null, country: null }
 /** Distinct addresses remembered, twice: those met since the map was last full, and those of the time before. */
 const CACHE_ENTRIES = 30_000
@@ -26,6 +28,8 @@ export async function openOriginLookup(
   file = process.env['OPENIRM_GEOIP_DB'] ?? defaultDatabase(),
 ): Promise<OriginLookup> {
   const reader: Reader<Response> = await open(file)
+  /** By their first two bytes, the IPv4 networks that lie in one country as a whole: most of them. */
+  const networks: (Origin | undefined)[] = new Array(2 ** NETWORK_BITS)
   let recent = new Map<string | number, Origin>()
   let before = new Map<string | number, Origin>()
   const remember = (address: string | number, origin: Origin): Origin => {
@@ -38,24 +42,23 @@ export async function openOriginLookup(
   }
   return (ip) => {
     if (ip === undefined) return NOWHERE
-    const address = addressOf(ip)
+    const number = address4Of(ip)
+    const whole = number === -1 ? undefined : networks[number >>> NETWORK_BITS]
+    if (whole) return whole
+    // An IPv4 address is remembered by its number, which is found sooner than a text.
+    const address = number === -1 ? ip : number | 0
     const known = recent.get(address)
     if (known) return known
     const earlier = before.get(address)
     if (earlier) return remember(address, earlier)
     // Two shapes in use: a flat `country_code`, and MaxMind's own nested record.
-    const found = reader.get(ip) as (CountryResponse & { country_code?: string }) | null
-    return remember(address, {
-      network: networkOf(ip),
-      country: found?.country_code ?? found?.country?.iso_code ?? null,
-    })
+    const [answer, bits] = reader.getWithPrefixLength(ip)
+    const found = answer as (CountryResponse & { country_code?: string }) | null
+    const origin = { network: networkOf(ip), country: found?.country_code ?? found?.country?.iso_code ?? null }
+    if (number === -1 || bits > NETWORK_BITS) return remember(address, origin)
+    networks[number >>> NETWORK_BITS] = origin
+    return origin
   }
-}
-
-/** What an address is remembered by: an IPv4 one by its number, which is found sooner than a text. */
-function addressOf(ip: string): string | number {
-  const number = address4Of(ip)
-  return number === -1 ? ip : number | 0
 }
 
 /** The first 16 bits of an IPv4 address, the first 32 of an IPv6 one, in CIDR notation. */
