@@ -15,6 +15,9 @@ import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import type { ImportBalance } from '../domain/processes.ts'
+import { DaysUnderWay } from '../policies/days-under-way.ts'
+import { activeIndicators } from '../policies/load.ts'
+import { Matcher } from '../policies/matching.ts'
 import { MeetingBook } from '../policies/seen.ts'
 import { TreatmentBook } from '../policies/treated.ts'
 import { configuredConnector } from './connector-config.ts'
@@ -123,6 +126,7 @@ export async function runImport(
     identities: new Map<string, number>(),
     accounts: new AccountIds(),
     containers: new Map<string, number>(),
+    matching: { matcher: new Matcher(await activeIndicators(deps.db), row.kind) },
     spareRows: [],
     hashSubject: subjectHasher(deps.vault),
   }
@@ -133,6 +137,9 @@ export async function runImport(
     movesConnector: pulls,
     meetings: new MeetingBook(),
     treatments: new TreatmentBook(),
+    underWay: new DaysUnderWay(),
+    kind: row.kind,
+    matching: prepare.matching,
     spareRows: prepare.spareRows,
   }
   await using session = await ImportSession.open(deps.databaseUrl)

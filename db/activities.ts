@@ -38,13 +38,13 @@ const MERGE_LOCK = 0x5b002
 export class ActivityMerge {
   readonly #session: ImportSession
   readonly #tx: Connection
-  readonly #newest: NewestStored
+  readonly newest: NewestStored
   #hasCorrections: boolean | undefined
 
   private constructor(session: ImportSession, tx: Connection, connectorId: string) {
     this.#session = session
     this.#tx = tx
-    this.#newest = new NewestStored(connectorId)
+    this.newest = new NewestStored(connectorId)
   }
 
   /** Waits until no other transaction merges what the connector brought. */
@@ -56,23 +56,24 @@ export class ActivityMerge {
   /**
    * Stores the rows that are not there yet by COPY, sorted by key. A row that corrects an earlier one marks it and touches
    * its day; the days of the rows themselves are left to `take`, which is given what is stored while the database reads it.
+   * Whoever counts asks `newest` how the rows' days stood before.
    */
   async store(rows: ActivityRows, take: (stored: StoredRows) => void): Promise<StoredActivities> {
     const ordered = rows.inOrder()
-    await this.#newest.ask(this.#tx, rows, ordered)
-    const known = await storedAlready(this.#tx, rows, ordered, this.#newest)
+    await this.newest.ask(this.#tx, rows, ordered)
+    const known = await storedAlready(this.#tx, rows, ordered, this.newest)
     const stored = known.size === 0 ? ordered : ordered.filter((row) => !known.has(row))
-    await this.#copy(rows, stored, () => take(rows.keep(stored)))
-    this.#newest.take(rows, stored)
+    await this.#copy(rows, stored, () => take({ rows, order: stored }))
+    this.newest.take(rows, stored)
     const marked = await this.#markCorrected(rows, stored)
     // What is told of subjects is told by all records of the chunk, and one that was there already may be corrected.
     const mayTellCorrected = this.#hasCorrections && known.size > 0 && rows.subjects.size > 0
     return { records: rows.recordsOf(stored), onlyAdded: marked === 0 && !mayTellCorrected }
   }
 
-  /** Remembers up to where the connector's months are filled now. */
-  finish(): Promise<void> {
-    return this.#newest.remember(this.#tx)
+  /** Remembers up to where the connector's months are filled now; returns the transaction, see `NewestStored`. */
+  finish(): Promise<string> {
+    return this.newest.remember(this.#tx)
   }
 
   async #copy(rows: ActivityRows, stored: Uint32Array, meanwhile: () => void): Promise<void> {

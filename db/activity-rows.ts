@@ -1,11 +1,14 @@
+import type { Activity } from '../domain/signal.ts'
 import {
   ActivityWriter,
   type ChunkContext,
   COPY_STATEMENTS,
   isWide,
+  itemsOf,
   KEY_AT,
   type Origin,
   type StagedActivity,
+  sizeOf,
 } from './activity-writer.ts'
 import { COPY_HEADER, COPY_TRAILER, copyBytes, uuidText, viewOf } from './binary.ts'
 import { orderByKey } from './order.ts'
@@ -26,21 +29,14 @@ const FIRST_ROWS = 512
 /** Each is sent in turns of its own: small ones would wait for the mapping of the next chunk again and again. */
 const PIECE_BYTES = 512 * 1024
 
-/** What is left to ask of the rows of a chunk once they are stored. */
+/** Rows of a chunk that were just stored, in the order of their key; told before their memory is used again. */
 export interface StoredRows {
-  /** In the order of their key. */
-  identities: Float64Array
-  /** Milliseconds. */
-  instants: Float64Array
-  /** NaN where there is none. */
-  containers: Float64Array
-  origins: readonly Origin[]
-  actorKinds: readonly string[]
-  /** Of the whole chunk, whether stored by it or before: see `ActivityRows`. */
-  subjects: ReadonlyMap<string | null, ReadonlySet<string>>
-  /** Some rows correct others, or are versions of one thing. */
-  hasSpecial: boolean
+  rows: ActivityRows
+  order: Uint32Array
 }
+
+/** `hits` of an activity of which is not known what it counts for. */
+export const UNTOLD = 0xffff
 
 /**
  * The activities of a chunk as the rows that COPY reads, in the order of their key: only what the database must be asked
@@ -57,6 +53,14 @@ export class ActivityRows {
   keys: DataView = new DataView(new ArrayBuffer(FIRST_ROWS * KEY_BYTES))
   /** NaN where there is none. */
   containers = new Float64Array(FIRST_ROWS)
+  /** What each counts for, see `StagedActivity`; of one that counts for nothing the figures below say nothing. */
+  hits = new Uint16Array(FIRST_ROWS)
+  /** 8 bytes each; zero where there is no object. */
+  objects = new Int32Array(2 * FIRST_ROWS)
+  items = new Int32Array(FIRST_ROWS)
+  sizes = new Float64Array(FIRST_ROWS)
+  /** NaN where there is none. */
+  amounts = new Float64Array(FIRST_ROWS)
   readonly origins: Origin[] = []
   readonly actorKinds: string[] = []
   readonly special: SpecialRow[] = []
@@ -98,7 +102,7 @@ export class ActivityRows {
     if (n === this.#starts.length) this.#grow()
     this.count += 1
     this.#order = undefined
-    const { activity, identityId, ordinal, origin, containerId, subject } = staged
+    const { activity, identityId, ordinal, origin, containerId, subject, hits = UNTOLD } = staged
     const { version, supersedes } = activity
     const wide = isWide(staged)
     this.identities[n] = identityId
@@ -112,6 +116,8 @@ export class ActivityRows {
     if (wide) this.#wideRows += 1
     this.#sourceKeys.putBlock(this.keys, n * KEY_BYTES, activity.sourceId)
     this.#writer.write(staged, wide)
+    this.hits[n] = hits
+    if (hits !== 0 && hits !== UNTOLD) this.#keepFigures(n, activity)
     if (subject !== undefined && subject.id !== null) this.#meet(subject.id, subject.department)
     if (supersedes !== undefined || version !== undefined) {
       this.special.push({
@@ -123,6 +129,16 @@ export class ActivityRows {
     }
   }
 
+  #keepFigures(n: number, activity: Activity): void {
+    const { object, amount } = activity
+    const { objectKey } = this.#writer
+    this.objects[2 * n] = object === undefined ? 0 : objectKey.getInt32(0)
+    this.objects[2 * n + 1] = object === undefined ? 0 : objectKey.getInt32(4)
+    this.items[n] = itemsOf(activity) ?? 1
+    this.sizes[n] = sizeOf(activity) ?? 0
+    this.amounts[n] = amount ?? Number.NaN
+  }
+
   #meet(subject: string, department: string | null): void {
     const met = this.subjects.get(department)
     if (met) met.add(subject)
@@ -131,7 +147,10 @@ export class ActivityRows {
 
   #grow(): void {
     const size = this.#starts.length * 2
-    const copied = <A extends Float64Array | Int32Array | Uint32Array | Uint8Array>(from: A, to: A): A => {
+    const copied = <A extends Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array>(
+      from: A,
+      to: A,
+    ): A => {
       to.set(from)
       return to
     }
@@ -139,6 +158,11 @@ export class ActivityRows {
     this.instants = copied(this.instants, new Float64Array(size))
     this.containers = copied(this.containers, new Float64Array(size))
     this.ordinals = copied(this.ordinals, new Int32Array(size))
+    this.hits = copied(this.hits, new Uint16Array(size))
+    this.objects = copied(this.objects, new Int32Array(2 * size))
+    this.items = copied(this.items, new Int32Array(size))
+    this.sizes = copied(this.sizes, new Float64Array(size))
+    this.amounts = copied(this.amounts, new Float64Array(size))
     this.#starts = copied(this.#starts, new Uint32Array(size))
     this.#wide = copied(this.#wide, new Uint8Array(size))
     const keys = new Uint8Array(size * KEY_BYTES)
@@ -177,30 +201,6 @@ export class ActivityRows {
     const from = this.#enciphered * KEY_BYTES
     this.#sourceKeys.encipher(new Uint8Array(this.keys.buffer, from, this.count * KEY_BYTES - from))
     this.#enciphered = this.count
-  }
-
-  /** Of these rows, what outlives their memory's next use. */
-  keep(order: Uint32Array): StoredRows {
-    const count = order.length
-    const numbers = (all: Float64Array) => {
-      const kept = new Float64Array(count)
-      for (let n = 0; n < count; n += 1) kept[n] = all[order[n] as number] as number
-      return kept
-    }
-    const of = <T>(all: readonly T[]) => {
-      const kept: T[] = []
-      for (let n = 0; n < count; n += 1) kept.push(all[order[n] as number] as T)
-      return kept
-    }
-    return {
-      identities: numbers(this.identities),
-      instants: numbers(this.instants),
-      containers: numbers(this.containers),
-      origins: of(this.origins),
-      actorKinds: of(this.actorKinds),
-      subjects: this.subjects,
-      hasSpecial: this.special.length > 0,
-    }
   }
 
   /** How many records these rows came from: one that names several accounts has a row for each. */

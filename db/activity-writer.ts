@@ -18,6 +18,8 @@ export interface StagedActivity {
   origin: Origin
   /** When the activity touched somebody's record. */
   subject?: SubjectKeys | undefined
+  /** What it counts for, by whoever counts: 0 for nothing, absent where that is not known. 16 bits. */
+  hits?: number
 }
 
 export interface Origin {
@@ -52,8 +54,20 @@ const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
 const INT32_MAX = 2 ** 31 - 1
 const EVENTS_AT_MOST = 10_000
 
-/** The extension in lower case, null when there is none. */
-const extensionOf = (object: string): string | null => object.match(EXTENSION)?.[1]?.toLowerCase() ?? null
+/**
+ * The extension of an activity's object in lower case, null when there is none. A touched record's object is its number, not
+ * a file: what follows a dot in it is no extension.
+ */
+export const extensionOf = ({ activity: { object }, subject }: StagedActivity): string | null =>
+  object === undefined || subject !== undefined ? null : (object.match(EXTENSION)?.[1]?.toLowerCase() ?? null)
+
+/** Bytes as they are stored; null where the source tells none, or no such number. */
+export const sizeOf = ({ sizeBytes }: Activity): number | null =>
+  sizeBytes !== undefined && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0 ? sizeBytes : null
+
+/** Objects touched as they are stored; null where the source does not count them. */
+export const itemsOf = ({ itemCount }: Activity): number | null =>
+  itemCount === undefined ? null : Math.min(itemCount, INT32_MAX)
 
 const sharedFields = ({ connectorId, importId, textsId }: ChunkContext): DataView =>
   fieldsOf((rows) => {
@@ -112,9 +126,16 @@ export class ActivityWriter {
     if (wide) this.#writeFurther(staged)
   }
 
-  #writeDetails({ activity, containerId, origin, subject }: StagedActivity): void {
+  /** Key of the object of the activity that was written last, where it has one: 8 bytes. */
+  get objectKey(): DataView {
+    return this.#objectKey
+  }
+
+  #writeDetails(staged: StagedActivity): void {
     const { rows } = this
-    const { object, sizeBytes, itemCount, originIp, audienceAfter, destinationIsExternal, flags } = activity
+    const { activity, containerId, origin } = staged
+    const { object, originIp, audienceAfter, destinationIsExternal, flags } = activity
+    const [size, items] = [sizeOf(activity), itemsOf(activity)]
     if (containerId === null) rows.none()
     else rows.int8(containerId)
     if (object === undefined) {
@@ -123,13 +144,12 @@ export class ActivityWriter {
     } else {
       this.#objectHash.put(this.#objectKey, 0, object, activity.container ?? '')
       rows.raw(this.#objectKey, 0, 8)
-      // A touched record's object is its number, not a file: what follows a dot in it is no extension.
-      this.#text(subject === undefined ? extensionOf(object) : null)
+      this.#text(extensionOf(staged))
     }
-    if (sizeBytes !== undefined && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0) rows.int8(sizeBytes)
-    else rows.none()
-    if (itemCount === undefined) rows.none()
-    else rows.int4(Math.min(itemCount, INT32_MAX))
+    if (size === null) rows.none()
+    else rows.int8(size)
+    if (items === null) rows.none()
+    else rows.int4(items)
     this.#address(originIp)
     this.#address(origin.network)
     this.#text(origin.country)

@@ -22,6 +22,9 @@ const FEW_BYTES = 256
 const SHORT_TEXT = 16
 const ASCII_MAX = 0x7f
 
+/** A NUL cannot be stored in PostgreSQL text: it is left out. */
+export const storable = (text: string): string => (text.includes('\0') ? text.replaceAll('\0', '') : text)
+
 /** Rows as COPY reads them, one behind the other. Fields are written in the order of the columns. */
 export class BinaryRows {
   bytes: Buffer
@@ -95,6 +98,11 @@ export class BinaryRows {
     this.#byte(value ? 1 : 0)
   }
 
+  /** A day, counted from 1970-01-01. */
+  date(day: number): void {
+    this.int4(day - EPOCH_DAY)
+  }
+
   instant(ms: number): void {
     this.int8((ms - EPOCH_MS) * 1000)
   }
@@ -122,8 +130,7 @@ export class BinaryRows {
   text(value: string): void {
     this.#reserve(4 + value.length * 3)
     if (value.length <= SHORT_TEXT && this.#shortText(value)) return
-    // A NUL cannot be stored in PostgreSQL text: it is left out.
-    const length = this.bytes.write(value.includes('\0') ? value.replaceAll('\0', '') : value, this.length + 4)
+    const length = this.bytes.write(storable(value), this.length + 4)
     this.#int4(length)
     this.length += length
   }
@@ -283,6 +290,10 @@ export const instants = (count: number, of: (n: number) => number): Buffer =>
 /** `date[]`, of days since 1970-01-01. */
 export const days = (count: number, of: (n: number) => number): Buffer =>
   arrayOf(1082, count, 4, (into, at, n) => into.setInt32(at, of(n) - EPOCH_DAY))
+
+/** `boolean[]`. */
+export const bools = (count: number, of: (n: number) => boolean): Buffer =>
+  arrayOf(16, count, 1, (into, at, n) => into.setUint8(at, of(n) ? 1 : 0))
 
 /** `uuid[]`, of 16 bytes each; `of` is where an element begins in `source`. */
 export const uuids = (count: number, source: DataView, of: (n: number) => number): Buffer =>

@@ -9,7 +9,8 @@ import { connectionError } from './trouble.ts'
 
 /**
  * The temporary table in which a merge notes the person-days that it touched; `may_lose` are days of earlier chunks of
- * which something may count no longer though none of their records was corrected.
+ * which something may count no longer though none of their records was corrected, `is_counted` those whose rollups the
+ * import has counted itself.
  */
 export const TOUCHED = 'pg_temp.touched_day'
 
@@ -39,7 +40,8 @@ export class ImportSession implements AsyncDisposable {
       throw connectionError(error)
     })
     await client.query(
-      'create temp table touched_day (identity_id bigint not null, day date not null, may_lose boolean not null default false) on commit delete rows',
+      `create temp table touched_day (identity_id bigint not null, day date not null, may_lose boolean not null default false,
+        is_counted boolean not null default false) on commit delete rows`,
     )
     return new ImportSession(client)
   }

@@ -43,7 +43,7 @@ export function rollupKey({ where, measure, timeZone }: Omit<ActiveIndicator, 'i
 }
 
 /** One indicator for each of their rollups, by its key. */
-function byRollup(indicators: readonly ActiveIndicator[]): Map<string, ActiveIndicator> {
+export function byRollup(indicators: readonly ActiveIndicator[]): Map<string, ActiveIndicator> {
   return new Map(indicators.filter(hasRollups).map((indicator) => [rollupKey(indicator), indicator]))
 }
 
@@ -111,10 +111,11 @@ export const COUNTS = sql`a.superseded_by is null and a.actor_kind not in (${sql
  * Activities of the touched person-days; `touched` names a table with identity_id and day. Each day is looked up by its
  * key (that is what the offset is for): a plan over a whole month would take longer the more the month holds.
  */
-export const touchedActivities = (touched: string, { columns, joins } = NOTHING_KNOWN) => sql`
+export const touchedActivities = (touched: string, { columns, joins } = NOTHING_KNOWN, leavesCounted = false) => sql`
   (select t.identity_id, t.day, t.day::timestamp at time zone 'UTC' as from_at,
           (t.day + 1)::timestamp at time zone 'UTC' as to_at${columns}
-   from (select identity_id, day from ${sql.raw(touched)} group by 1, 2 order by 1, 2) t ${joins} offset 0) t
+   from (select identity_id, day from ${sql.raw(touched)} group by 1, 2
+         ${leavesCounted ? sql`having not bool_or(is_counted)` : sql``} order by 1, 2) t ${joins} offset 0) t
   cross join lateral (
     select a.*, a.xmin as stored_by from activity a
     where a.identity_id = t.identity_id and a.at >= t.from_at and a.at < t.to_at offset 0
@@ -172,7 +173,7 @@ function hitsOf(indicators: readonly ActiveIndicator[]): RawBuilder<number[]> {
 }
 
 /** The verbs that a predicate can hold of; null where it asks for none in particular. */
-function verbsOf(predicate: Predicate): ReadonlySet<string> | null {
+export function verbsOf(predicate: Predicate): ReadonlySet<string> | null {
   if ('all' in predicate) return predicate.all.map(verbsOf).find((verbs) => verbs !== null) ?? null
   if ('any' in predicate) {
     const each = predicate.any.map(verbsOf)
@@ -192,6 +193,8 @@ export interface RecomputeOptions {
    * stored was not counted yet.
    */
   onlyAdded?: boolean
+  /** Person-days that are counted already are left out: `touched` says in is_counted which ones. */
+  leavesCounted?: boolean
 }
 
 /**
@@ -202,7 +205,7 @@ export async function recomputeRollups(
   tx: Connection,
   indicators: readonly ActiveIndicator[],
   touched: string,
-  { onlyAdded = false }: RecomputeOptions = {},
+  { onlyAdded = false, leavesCounted = false }: RecomputeOptions = {},
 ): Promise<void> {
   await lockTouched(tx, touched)
   const counted = byRollup(indicators)
@@ -227,7 +230,7 @@ export async function recomputeRollups(
         select a.identity_id, t.day, unnest(${hitsOf([...counted.values()])}) as hit, a.object_key,
                coalesce(a.item_count, 1) as items, coalesce(a.size_bytes, 0) as bytes, a.amount, a.at,
                ${isRecounted} as is_recounted
-        from ${touchedActivities(touched, knownOf([...counted.values()].map(({ where }) => where)))}
+        from ${touchedActivities(touched, knownOf([...counted.values()].map(({ where }) => where)), leavesCounted)}
         where ${COUNTS}
       ) hit
       group by identity_id, day, hit

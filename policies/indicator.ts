@@ -128,6 +128,16 @@ const asks = (where: Predicate, about: (condition: Condition) => boolean): boole
 export const usesPolicyZone = (where: Predicate): boolean =>
   asks(where, (condition) => 'zone' in condition && condition.zone === POLICY_ZONE)
 
+/** The zones in which a predicate asks for the time, of an indicator whose policy is set to `policyZone`. */
+export function zonesOf(where: Predicate, policyZone = 'UTC'): string[] {
+  const zones = new Set<string>()
+  asks(where, (condition) => {
+    if ('zone' in condition) zones.add(condition.zone === POLICY_ZONE ? policyZone : condition.zone)
+    return false
+  })
+  return [...zones]
+}
+
 /** Whether a predicate asks where somebody was treated: then a record decides about records of other people. */
 export const usesTreatment = (where: Predicate): boolean => asks(where, ({ field }) => field === 'never_in_department')
 

@@ -25,9 +25,13 @@ export class MeetingTable {
     this.#older = null
   }
 
+  get(first: number, second: number): number | undefined {
+    return this.#recent.get(first, second) ?? this.#older?.get(first, second)
+  }
+
   /** Keeps `value` where nothing or a greater one was kept; false where what was kept stays. `first` is not negative. */
   lower(first: number, second: number, value: number): boolean {
-    const known = this.#recent.get(first, second) ?? this.#older?.get(first, second)
+    const known = this.get(first, second)
     if (known !== undefined && known <= value) return false
     if (this.#recent.isFull) this.#makeRoom()
     this.#recent.set(first, second, value)

@@ -41,7 +41,7 @@ test('a chunk in whose middle the book of meetings is full notes every first mee
   await storeActivities(session, storing, [{ ...view(0, 1), identityId }])
   const earlier = new ActivityRows(t.vault, { connectorId: uuid(), importId: uuid(), textsId: null })
   for (let n = 0; n < BEFORE; n += 1) earlier.add({ ...view(n, 10_000_000 + n), identityId: identityId + 1 })
-  book.take(earlier.keep(Uint32Array.from({ length: BEFORE }, (_, n) => n)))
+  book.take({ rows: earlier, order: Uint32Array.from({ length: BEFORE }, (_, n) => n) })
   // Every place, then every place again.
   const chunk = Array.from({ length: 2 * PLACES }, (_, n) => ({ ...view(1 + n, 2 + (n % PLACES)), identityId }))
   expect(await storeActivities(session, storing, chunk)).toBe(2 * PLACES)

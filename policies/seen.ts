@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { StoredRows } from '../db/activity-rows.ts'
+import type { ActivityRows, StoredRows } from '../db/activity-rows.ts'
 import { bigints, instants, texts } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
 import { Book, seenRevision } from './book.ts'
@@ -37,7 +37,7 @@ export class MeetingBook extends Book {
   readonly #containers = new Map<number, number>()
 
   /** Takes the rows of a chunk; returns the meetings that come before what was noted. */
-  take(rows: StoredRows): Meetings {
+  take({ rows, order }: StoredRows): Meetings {
     const fresh: Meetings = { identities: [], instants: [], dimensions: [], values: [] }
     const meet = (row: number, dimension: string, value: number | string) => {
       fresh.identities.push(rows.identities[row] as number)
@@ -47,7 +47,8 @@ export class MeetingBook extends Book {
     }
     const outsiders: ReadonlySet<string> = new Set(OUTSIDERS)
     if (this.#texts.size + this.#containers.size > VALUES_AT_MOST) this.#forgetValues()
-    for (let row = 0; row < rows.identities.length; row += 1) {
+    for (let n = 0; n < order.length; n += 1) {
+      const row = order[n] as number
       if (outsiders.has(rows.actorKinds[row] as string)) continue
       const container = rows.containers[row] as number
       const { network, country } = rows.origins[row] as { network: string | null; country: string | null }
@@ -71,7 +72,7 @@ export class MeetingBook extends Book {
     return made
   }
 
-  #isFirst(rows: StoredRows, row: number, value: number): boolean {
+  #isFirst(rows: ActivityRows, row: number, value: number): boolean {
     return this.noted.lower(rows.identities[row] as number, value, rows.instants[row] as number)
   }
 

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { StoredRows } from '../db/activity-rows.ts'
+import type { ActivityRows } from '../db/activity-rows.ts'
 import { int8s } from '../db/binary.ts'
 import type { Connection } from '../db/connection.ts'
 import { Book, seenRevision } from './book.ts'
@@ -23,7 +23,7 @@ export class TreatmentBook extends Book {
   readonly #departments = new Map<string | null, number>()
 
   /** Takes the pairs of a chunk; returns those that were not noted before. */
-  take(subjects: StoredRows['subjects']): Pairs {
+  take(subjects: ActivityRows['subjects']): Pairs {
     const fresh = new BigInt64Array([...subjects.values()].reduce((count, met) => count + met.size, 0))
     const departments: (bigint | null)[] = []
     for (const [department, met] of subjects) {

@@ -17,11 +17,16 @@ import type { Vault } from '../../db/vault.ts'
 import { AppError } from '../../domain/errors.ts'
 import { type Books, Counting } from '../../policies/counting.ts'
 import { activeIndicators } from '../../policies/load.ts'
+import { Matcher } from '../../policies/matching.ts'
 import type { ReadAhead } from './ahead.ts'
 import type { PreparedChunk } from './prepare.ts'
 
 export interface MergeContext extends Books, ChunkOwner {
   vault: Vault
+  /** Kind of the connector. */
+  kind: string
+  /** Replaced when the policies ask for other rollups. */
+  matching: { matcher: Matcher }
   /** Takes back the memory of rows that are stored. */
   spareRows: ActivityRows[]
 }
@@ -77,6 +82,7 @@ const monthsOf = ({ days }: PreparedChunk): string[] => [...new Set([...days].ma
 class Merge {
   readonly #since = performance.now()
   #received = 0
+  readonly #session: ImportSession
   readonly #tx: Connection
   readonly #context: MergeContext
   readonly #activities: ActivityMerge
@@ -90,18 +96,25 @@ class Merge {
   #onlyAdded = true
   #counts = false
 
-  private constructor(tx: Connection, context: MergeContext, activities: ActivityMerge, number: number) {
+  private constructor(
+    session: ImportSession,
+    tx: Connection,
+    context: MergeContext,
+    activities: ActivityMerge,
+    number: number,
+  ) {
+    this.#session = session
     this.#tx = tx
     this.#context = context
     this.#activities = activities
-    this.#counting = new Counting(context, TOUCHED)
+    this.#counting = new Counting(context, activities.newest)
     this.#number = number
   }
 
   static async begin(session: ImportSession, tx: Connection, context: MergeContext): Promise<Merge> {
     const number = await lockForChunks(tx, context.importId)
     const activities = await ActivityMerge.begin(session, tx, context.connectorId)
-    return new Merge(tx, context, activities, number)
+    return new Merge(session, tx, context, activities, number)
   }
 
   /** For another chunk; a full one holds so many records. */
@@ -120,7 +133,9 @@ class Merge {
     this.#lastDay = lastDay ?? this.#lastDay
     if (!this.#isNext(chunk.number)) return
     const textsId = chunk.texts === null ? null : await storeTexts(tx, vault, chunk.texts.packed, chunk.texts.id)
-    const { records, onlyAdded } = await this.#activities.store(chunk.rows, (stored) => this.#counting.take(stored))
+    const { records, onlyAdded } = await this.#activities.store(chunk.rows, (stored) =>
+      this.#counting.take(stored, chunk.matcher),
+    )
     spareRows.push(chunk.rows)
     const facts = await storeFacts(tx, vault, { importId, touched: TOUCHED }, chunk.facts)
     if (textsId !== null) await storeQuarantined(tx, { importId, connectorId, textsId }, chunk.quarantined)
@@ -159,10 +174,15 @@ class Merge {
   /** Books the chunks and recounts what they touched, once for all of them. */
   async finish(): Promise<void> {
     const tx = this.#tx
-    await this.#activities.finish()
+    const writer = await this.#activities.finish()
     await commitChunks(tx, this.#context.vault, this.#context, this.#chunks)
     // The indicators as they are now: a policy made while the import runs counts from its next transaction on.
-    if (this.#counts) await this.#counting.count(tx, await activeIndicators(tx), this.#onlyAdded)
+    if (this.#counts) {
+      const indicators = await activeIndicators(tx)
+      await this.#counting.count(this.#session, tx, { indicators, onlyAdded: this.#onlyAdded, writer })
+      const { matching, kind } = this.#context
+      if (!matching.matcher.isOf(indicators)) matching.matcher = new Matcher(indicators, kind)
+    }
     await noticeTouched(tx, this.#touchedByFacts, TOUCHED)
   }
 }

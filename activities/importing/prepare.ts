@@ -4,6 +4,7 @@ import { v7 as uuid } from 'uuid'
 import type { ConnectorDefinition, SourceRecord } from '../../connectors/connector.ts'
 import type { OriginLookup } from '../../connectors/origin.ts'
 import { ActivityRows } from '../../db/activity-rows.ts'
+import type { StagedActivity } from '../../db/activity-writer.ts'
 import type { QuarantinedDraft } from '../../db/chunks.ts'
 import type { Database } from '../../db/connection.ts'
 import { type ContainerCache, resolveContainers } from '../../db/containers.ts'
@@ -13,6 +14,7 @@ import type { subjectHasher } from '../../db/subject-keys.ts'
 import { TextsPacker } from '../../db/texts.ts'
 import type { Vault } from '../../db/vault.ts'
 import { type Activity, activitiesOf, type Fact, type Identifier, type Mapped } from '../../domain/signal.ts'
+import type { Matcher } from '../../policies/matching.ts'
 import type { ChunkEnd, ChunkPart } from './drafts.ts'
 
 /** A chunk whose activities are rows and whose texts are packed: nothing but SQL is left to do. */
@@ -22,6 +24,8 @@ export interface PreparedChunk extends Omit<ChunkEnd, 'type'> {
   /** Records that became activities; one of a finding may have several rows. */
   activities: number
   rows: ActivityRows
+  /** It has told of the rows what they count for. */
+  matcher: Matcher
   /** UTC days, `YYYY-MM-DD`. */
   days: ReadonlySet<string>
   facts: readonly ResolvedFact[]
@@ -43,6 +47,8 @@ export interface PrepareContext {
   identities: IdentityCache
   accounts: AccountIds
   containers: ContainerCache
+  /** Tells of activities what they count for; replaced when policies change. */
+  matching: { matcher: Matcher }
   /** Of chunks that are stored: their memory serves the next ones. */
   spareRows: ActivityRows[]
   hashSubject: ReturnType<typeof subjectHasher>
@@ -75,6 +81,7 @@ const RECORDS_A_TURN = 100
  */
 export class ChunkInMaking {
   readonly #context: PrepareContext
+  readonly #matcher: Matcher
   readonly #textsId = uuid()
   readonly #texts = new TextsPacker()
   readonly #rows: ActivityRows
@@ -90,6 +97,7 @@ export class ChunkInMaking {
 
   constructor(context: PrepareContext) {
     this.#context = context
+    this.#matcher = context.matching.matcher
     const { vault, connectorId, importId, spareRows } = context
     const textsId = this.#textsId
     const spare = spareRows.pop()
@@ -146,13 +154,13 @@ export class ChunkInMaking {
     return this.#texts.add({ container, object, userAgent, raw }, raw === source.record ? source : undefined)
   }
 
-  /** A row of an activity whose account and container are known; others wait for a look-up of many at once. */
+  /** A row of an activity whose account, container and day are known; others wait for a look-up of many at once. */
   #stage(activity: Activity, ordinal: number, source: number): void {
     const { accounts, containers } = this.#context
     const identityId = accounts.get(activity.actor)
     const { container } = activity
-    if (identityId === undefined || (container !== undefined && !containers.has(container)))
-      this.#waiting.push({ activity, ordinal, source })
+    const isKnown = identityId !== undefined && (container === undefined || containers.has(container))
+    if (!isKnown || !this.#matcher.isReadyFor(activity.at)) this.#waiting.push({ activity, ordinal, source })
     else this.#addRow(activity, ordinal, source, identityId)
   }
 
@@ -171,7 +179,7 @@ export class ChunkInMaking {
     const { containers, origin, hashSubject } = this.#context
     const { container, subject } = activity
     this.#days.add(Math.floor(activity.at.getTime() / DAY_MS))
-    this.#rows.add({
+    const staged: StagedActivity = {
       activity,
       ordinal,
       identityId,
@@ -179,7 +187,10 @@ export class ChunkInMaking {
       containerId: container === undefined ? null : (containers.get(container) ?? null),
       origin: origin(activity.originIp),
       subject: subject && hashSubject(subject),
-    })
+      hits: 0,
+    }
+    staged.hits = this.#matcher.hitsOf(staged)
+    this.#rows.add(staged)
   }
 
   async #resolveWaiting(): Promise<void> {
@@ -190,6 +201,10 @@ export class ChunkInMaking {
     const names = new Set<string>()
     for (const { activity } of waiting) if (activity.container !== undefined) names.add(activity.container)
     await resolveContainers(db, vault, connectorId, names, containers)
+    await this.#matcher.learn(
+      db,
+      waiting.map(({ activity }) => activity.at),
+    )
     await this.#resolveAccounts(waiting.map(({ activity }) => activity.actor))
     for (const { activity, ordinal, source } of waiting)
       this.#addRow(activity, ordinal, source, this.#idOf(activity.actor))
@@ -222,6 +237,7 @@ export class ChunkInMaking {
       number,
       activities: this.#activities,
       rows: this.#rows,
+      matcher: this.#matcher,
       days: new Set([...this.#days].map((day) => new Date(day * DAY_MS).toISOString().slice(0, 10))),
       facts: this.#facts.map(({ fact, line }) => ({
         fact,

@@ -3,10 +3,12 @@ import { ActivityMerge } from '../../db/activities.ts'
 import { ActivityRows } from '../../db/activity-rows.ts'
 import type { StagedActivity } from '../../db/activity-writer.ts'
 import type { Connection } from '../../db/connection.ts'
-import { type ImportSession, TOUCHED } from '../../db/import-session.ts'
+import type { ImportSession } from '../../db/import-session.ts'
 import type { Vault } from '../../db/vault.ts'
 import type { ActiveIndicator } from '../../policies/compile.ts'
 import { Counting } from '../../policies/counting.ts'
+import { DaysUnderWay } from '../../policies/days-under-way.ts'
+import { Matcher } from '../../policies/matching.ts'
 import { MeetingBook } from '../../policies/seen.ts'
 import { TreatmentBook } from '../../policies/treated.ts'
 
@@ -17,6 +19,9 @@ export interface Storing {
   /** Of one import; each call is an import of its own where there is none. */
   book?: MeetingBook
   treatments?: TreatmentBook
+  underWay?: DaysUnderWay
+  /** Tells of the activities what they count for; made of the indicators where there is none. */
+  matcher?: Matcher
   /** Called between storing and counting. */
   stored?: () => Promise<void>
 }
@@ -30,19 +35,31 @@ export async function storeActivities(
     indicators,
     book = new MeetingBook(),
     treatments = new TreatmentBook(),
+    underWay = new DaysUnderWay(),
+    matcher,
     stored = async () => {},
   }: Storing,
   activities: readonly StagedActivity[],
 ): Promise<number> {
   const rows = new ActivityRows(vault, { connectorId, importId: uuid(), textsId: null })
-  for (const activity of activities) rows.add(activity)
+  const telling = matcher ?? (await matcherOf(session.db, connectorId, indicators))
+  await telling.learn(
+    session.db,
+    activities.map(({ activity }) => activity.at),
+  )
+  for (const staged of activities) rows.add({ ...staged, hits: telling.hitsOf(staged) })
   return session.transaction(async (tx) => {
-    const counting = new Counting({ meetings: book, treatments }, TOUCHED)
     const merge = await ActivityMerge.begin(session, tx, connectorId)
-    const { records, onlyAdded } = await merge.store(rows, (kept) => counting.take(kept))
-    await merge.finish()
+    const counting = new Counting({ meetings: book, treatments, underWay }, merge.newest)
+    const { records, onlyAdded } = await merge.store(rows, (kept) => counting.take(kept, telling))
+    const writer = await merge.finish()
     await stored()
-    await counting.count(tx, await indicators(tx), onlyAdded)
+    await counting.count(session, tx, { indicators: await indicators(tx), onlyAdded, writer })
     return records
   })
+}
+
+async function matcherOf(db: Connection, connectorId: string, indicators: Storing['indicators']): Promise<Matcher> {
+  const connector = await db.selectFrom('connector').select('kind').where('id', '=', connectorId).executeTakeFirst()
+  return new Matcher(await indicators(db), connector?.kind ?? 'none')
 }
