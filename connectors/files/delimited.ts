@@ -98,7 +98,7 @@ class Rows {
     this.#rows = { text: '', separator, columns: [] }
     this.#scanner = new RowScanner(separator, {
       text: (text) => {
-        this.#suspect = DAMAGE.test(text)
+        this.#suspect = isDamaged(text)
         this.#rows = { ...this.#rows, text }
       },
       row: (line, cells, from, to) => {
@@ -144,16 +144,15 @@ class Rows {
       const expected = `${header.length} cells, found ${cells.length}`
       return { line, record: { cells: [...cells] }, unreadable: { type: 'rejected', code: 'column_count', expected } }
     }
-    const damaged = this.#suspect ? cells.findIndex((cell) => DAMAGE.test(cell)) : -1
+    const damaged = this.#suspect ? cells.findIndex(isDamaged) : -1
     if (damaged === -1) return { line, record: this.#asRow(cells), rows: this.#rows, from, to }
     const cell = header[damaged] ?? ''
     return { line, record: this.#asRow(cells), unreadable: { type: 'rejected', code: 'encoding_invalid', cell } }
   }
 }
 
-/** What a decoder puts in the place of bytes that are not text, and the character that no text holds. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is the one that is looked for
-const DAMAGE = /[\u0000\ufffd]/
+/** Holds what a decoder puts in the place of bytes that are not text, or the character that no text holds. */
+const isDamaged = (text: string): boolean => text.includes('\ufffd') || text.includes('\0')
 
 const headerMissing = () =>
   new AppError('file_header_missing', 'the first line is not a header', {

@@ -11,6 +11,7 @@ const PROBE_BYTES = 256 * 1024
  * unfinished, and what larger ones become no longer dies young.
  */
 const PIECE_BYTES = 32 * 1024
+const LF = 0x0a
 
 /**
  * The text of a file, piece by piece: gzip is opened, a byte-order mark obeyed and removed. Without a mark `auto` takes
@@ -61,8 +62,12 @@ async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<{ byte
     const bytes = joined(held)
     let from = 0
     for (; bytes.length - from >= wanted; wanted = PIECE_BYTES) {
-      yield { bytes: bytes.subarray(from, from + wanted), last: false }
-      from += wanted
+      const piece = bytes.subarray(from, from + wanted)
+      // Where a line ends no row is left unfinished: text that is put together is read at two thirds of the speed.
+      const lines = wanted === PIECE_BYTES ? piece.lastIndexOf(LF) + 1 : 0
+      const taken = lines || wanted
+      yield { bytes: piece.subarray(0, taken), last: false }
+      from += taken
     }
     held = [bytes.subarray(from)]
     size = bytes.length - from
