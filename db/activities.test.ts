@@ -86,3 +86,28 @@ test('a record of a patient that comes again may be a corrected one: nothing is 
   expect(await onlyAdds([look('j')], SUBJECT)).toBe(true)
   expect(await onlyAdds([look('h'), look('k')], SUBJECT)).toBe(false)
 })
+
+test('the extension of an object is what stands behind its last dot, where that is short and plain', async () => {
+  const extensions: Record<string, string | null> = {
+    '/a/report.XLSX': 'xlsx',
+    '/a/archive.tar.gz': 'gz',
+    '.x': 'x',
+    'x.1234567890': '1234567890',
+    'x.12345678901': null,
+    '1234567890': null,
+    '/a.b/report': null,
+    'report.': null,
+    'report.dé': null,
+    '.': null,
+    '': null,
+  }
+  const objects = Object.keys(extensions)
+  await onlyAdds(objects.map((object, n) => look(`object ${n}`, { nativeEvent: 'Extension', object })))
+  const rows = await t.db
+    .selectFrom('activity')
+    .select(['texts_index', 'object_ext'])
+    .where('native_event', '=', 'Extension')
+    .execute()
+  const stored = rows.map((row) => [objects[row.texts_index ?? -1], row.object_ext])
+  expect(Object.fromEntries(stored)).toEqual(extensions)
+})

@@ -50,7 +50,7 @@ const copyOf = (columns: string) => `copy activity (${columns}) from stdin (form
 /** Of rows that have nothing of what few sources have, and of those that do. */
 export const COPY_STATEMENTS = { narrow: copyOf(COLUMNS), wide: copyOf(`${COLUMNS}, ${FURTHER_COLUMNS}`) } as const
 
-const EXTENSION = /\.([A-Za-z0-9]{1,10})$/
+const EXTENSION_AT_MOST = 10
 const INT32_MAX = 2 ** 31 - 1
 const EVENTS_AT_MOST = 10_000
 
@@ -59,7 +59,7 @@ const EVENTS_AT_MOST = 10_000
  * a file: what follows a dot in it is no extension.
  */
 export const extensionOf = ({ activity: { object }, subject }: StagedActivity): string | null =>
-  object === undefined || subject !== undefined ? null : (object.match(EXTENSION)?.[1]?.toLowerCase() ?? null)
+  object === undefined || subject !== undefined ? null : extensionIn(object)
 
 /** Bytes as they are stored; null where the source tells none, or no such number. */
 export const sizeOf = ({ sizeBytes }: Activity): number | null =>
@@ -68,6 +68,17 @@ export const sizeOf = ({ sizeBytes }: Activity): number | null =>
 /** Objects touched as they are stored; null where the source does not count them. */
 export const itemsOf = ({ itemCount }: Activity): number | null =>
   itemCount === undefined ? null : Math.min(itemCount, INT32_MAX)
+
+/** A few letters and digits behind a dot at the end, in lower case; null when there are none. */
+function extensionIn(object: string): string | null {
+  const earliest = object.length - EXTENSION_AT_MOST
+  let from = object.length
+  while (from > earliest && isLetterOrDigit(object.charCodeAt(from - 1))) from -= 1
+  return from < object.length && object[from - 1] === '.' ? object.slice(from).toLowerCase() : null
+}
+
+const isLetterOrDigit = (code: number): boolean =>
+  (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
 
 const sharedFields = ({ connectorId, importId, textsId }: ChunkContext): DataView =>
   fieldsOf((rows) => {
