@@ -18,6 +18,18 @@ test('ISO dates keep milliseconds of any fraction and know a day that does not e
   expect(read('2026-04-23T15:18:02.4675041+05:30')).toBe('2026-04-23T09:48:02.467Z')
   expect(read('2026-04-23 15:18:02')).toBe('2026-04-23T15:18:02.000Z')
   expect(read('2026-02-29')).toBeNull()
+  for (const last of ['2000-02-29', '2028-02-29', '2026-04-30', '2026-12-31', '2200-12-31', '1900-02-28'])
+    expect(read(last), last).toBe(`${last}T00:00:00.000Z`)
+  for (const wrong of [
+    '1900-02-29',
+    '2200-02-29',
+    '2026-02-30',
+    '2026-04-31',
+    '2026-01-32',
+    '2026-01-00',
+    '2201-01-01',
+  ])
+    expect([read(wrong), read(`${wrong}T00:00:00.000Z`)], wrong).toEqual([null, null])
   for (const wrong of ['0000-01-01', '9999-12-31', '2026-01-01T24:00:00Z', '2026-01-01T10:00:60Z', ''])
     expect(read(wrong), wrong).toBeNull()
 })

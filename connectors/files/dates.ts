@@ -70,39 +70,49 @@ function digits(text: string, from: number, count: number): number {
   return value
 }
 
-/** `2026-03-02T00:00:00`, three digits of milliseconds and `Z` or none, which most logs write; null for anything else. */
-function plainIso(text: string): Parts | null {
-  const offset = text.endsWith('Z') ? 'Z' : undefined
-  const length = offset === undefined ? text.length : text.length - 1
-  if ((length !== 19 && length !== 23) || (text[10] !== 'T' && text[10] !== ' ')) return null
-  if (text[4] !== '-' || text[7] !== '-' || text[13] !== ':' || text[16] !== ':') return null
-  if (length === 23 && text[19] !== '.') return null
-  const parts = {
-    y: digits(text, 0, 4),
-    m: digits(text, 5, 2),
-    d: digits(text, 8, 2),
-    hour: digits(text, 11, 2),
-    minute: digits(text, 14, 2),
-    second: digits(text, 17, 2),
-    ms: length === 23 ? digits(text, 20, 3) : 0,
-    offset,
-  }
-  const { y, m, d, hour, minute, second, ms } = parts
-  return Number.isNaN(y + m + d + hour + minute + second + ms) ? null : parts
+/**
+ * The wall clock of `2026-03-02T00:00:00`, three digits of milliseconds and `Z` or none, which most logs write; NaN for
+ * anything else. No object is made for it: a log has millions.
+ */
+function plainIso(text: string): number {
+  const length = text.endsWith('Z') ? text.length - 1 : text.length
+  if ((length !== 19 && length !== 23) || (text[10] !== 'T' && text[10] !== ' ')) return Number.NaN
+  if (text[4] !== '-' || text[7] !== '-' || text[13] !== ':' || text[16] !== ':') return Number.NaN
+  if (length === 23 && text[19] !== '.') return Number.NaN
+  const ms = length === 23 ? digits(text, 20, 3) : 0
+  return (
+    dayStart(digits(text, 0, 4), digits(text, 5, 2), digits(text, 8, 2)) +
+    timeOfDay(digits(text, 11, 2), digits(text, 14, 2), digits(text, 17, 2), ms)
+  )
 }
+
+/** When the day begins by UTC; NaN for one that does not exist, or of a year outside 1900–2200. */
+function dayStart(year: number, month: number, day: number): number {
+  const exists = year >= FIRST_YEAR && year <= LAST_YEAR && month >= 1 && month <= 12 && day >= 1
+  // Day 0 of the next month is the last one of this.
+  if (!exists || (day > 28 && day > new Date(Date.UTC(year, month, 0)).getUTCDate())) return Number.NaN
+  return Date.UTC(year, month - 1, day)
+}
+
+/** Milliseconds since the day began; NaN for a time that no clock shows. */
+const timeOfDay = (hour: number, minute: number, second: number, ms: number): number =>
+  hour <= 23 && minute <= 59 && second <= 59 ? ((hour * 60 + minute) * 60 + second) * 1000 + ms : Number.NaN
 
 /** Null when the text is no date in the format, names a day that does not exist, or a year outside 1900–2200. */
 export function parseDate(text: string, format: DateFormat, assumedZone: string): ParsedDate | null {
-  if (isCounted(format)) return counted(text.trim(), UNIX_MS[format])
-  const parts = format === 'iso' ? isoParts(text.trim()) : localParts(text.trim(), format)
-  if (!parts || parts.y < FIRST_YEAR || parts.y > LAST_YEAR) return null
-  if (parts.hour > 23 || parts.minute > 59 || parts.second > 59) return null
-  const wall = Date.UTC(parts.y, parts.m - 1, parts.d, parts.hour, parts.minute, parts.second, parts.ms)
-  const check = new Date(wall)
-  if (check.getUTCMonth() !== parts.m - 1 || check.getUTCDate() !== parts.d) return null
-  const zoneAssumed = parts.offset === undefined
-  const ahead = parts.offset === undefined ? zoneOffsetMs(wall, assumedZone) : offsetMs(parts.offset)
-  return { at: ahead === 0 ? check : new Date(wall - ahead), zoneAssumed }
+  const trimmed = text.trim()
+  if (isCounted(format)) return counted(trimmed, UNIX_MS[format])
+  const plain = format === 'iso' ? plainIso(trimmed) : Number.NaN
+  if (!Number.isNaN(plain)) return instantOf(plain, trimmed.endsWith('Z') ? 'Z' : undefined, assumedZone)
+  const parts = format === 'iso' ? isoParts(trimmed) : localParts(trimmed, format)
+  if (!parts) return null
+  const wall = dayStart(parts.y, parts.m, parts.d) + timeOfDay(parts.hour, parts.minute, parts.second, parts.ms)
+  return Number.isNaN(wall) ? null : instantOf(wall, parts.offset, assumedZone)
+}
+
+function instantOf(wall: number, offset: string | undefined, assumedZone: string): ParsedDate {
+  const ahead = offset === undefined ? zoneOffsetMs(wall, assumedZone) : offsetMs(offset)
+  return { at: new Date(wall - ahead), zoneAssumed: offset === undefined }
 }
 
 /** The same wall clock in ISO 8601, without a zone unless it is a count; null when the text is no date in the format. */
@@ -120,8 +130,6 @@ function counted(text: string, unitMs: number): ParsedDate | null {
 }
 
 function isoParts(text: string): Parts | null {
-  const plain = plainIso(text)
-  if (plain) return plain
   const found = ISO.exec(text)
   if (!found) return null
   const [, y, m, d, hour, minute, second, fraction, offset] = found
@@ -163,7 +171,7 @@ function hourOf(clock: number, half: string | undefined): number | null {
 }
 
 function offsetMs(offset: string): number {
-  if (offset.toUpperCase() === 'Z') return 0
+  if (offset === 'Z' || offset === 'z') return 0
   const sign = offset.startsWith('-') ? -1 : 1
   const digits = offset.replace(/\D/g, '')
   return sign * (Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2))) * 60_000
