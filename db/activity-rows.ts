@@ -183,7 +183,8 @@ export class ActivityRows {
     // Of the identity and instant of the row before; made when a second row has the same.
     let run: Run | null = null
     let before = -1
-    for (const row of order) {
+    for (let n = 0; n < order.length; n += 1) {
+      const row = order[n] as number
       const isAlone =
         before < 0 || this.identities[before] !== this.identities[row] || this.instants[before] !== this.instants[row]
       if (isAlone) run = null
@@ -207,8 +208,8 @@ export class ActivityRows {
   recordsOf(order: Uint32Array): number {
     const met = new Uint8Array(this.ordinals.reduce((most, each) => Math.max(most, each), 0) + 1)
     let records = 0
-    for (const row of order) {
-      const ordinal = this.ordinals[row] as number
+    for (let n = 0; n < order.length; n += 1) {
+      const ordinal = this.ordinals[order[n] as number] as number
       if (met[ordinal] === 0) records += 1
       met[ordinal] = 1
     }
@@ -232,7 +233,8 @@ export class ActivityRows {
     let piece = this.#piece
     let view = viewOf(piece)
     let filled = COPY_HEADER.copy(piece)
-    for (const row of order) {
+    for (let n = 0; n < order.length; n += 1) {
+      const row = order[n] as number
       if (this.#wide[row] !== wide) continue
       const from = this.#starts[row] as number
       const to = row + 1 < this.count ? (this.#starts[row + 1] as number) : rows.length

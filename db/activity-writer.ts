@@ -146,7 +146,8 @@ export class ActivityWriter {
     const { rows } = this
     const { activity, containerId, origin } = staged
     const { object, originIp, audienceAfter, destinationIsExternal, flags } = activity
-    const [size, items] = [sizeOf(activity), itemsOf(activity)]
+    const size = sizeOf(activity)
+    const items = itemsOf(activity)
     if (containerId === null) rows.none()
     else rows.int8(containerId)
     if (object === undefined) {

@@ -39,8 +39,8 @@ export class NewestStored {
   /** Asks for the months of these rows that were not asked for before. */
   async ask(tx: Connection, rows: ActivityRows, order: Uint32Array): Promise<void> {
     const asked = new Set<number>()
-    for (const row of order) {
-      const month = this.#monthOf(rows.instants[row] as number)
+    for (let n = 0; n < order.length; n += 1) {
+      const month = this.#monthOf(rows.instants[order[n] as number] as number)
       if (!this.#months.has(month)) asked.add(month)
     }
     if (asked.size === 0) return
@@ -102,8 +102,8 @@ export class NewestStored {
 
   /** Takes rows that were just stored. */
   take(rows: ActivityRows, stored: Uint32Array): void {
-    for (const row of stored) {
-      const ms = rows.instants[row] as number
+    for (let n = 0; n < stored.length; n += 1) {
+      const ms = rows.instants[stored[n] as number] as number
       const month = this.#of(ms)
       month.written = true
       if (ms > month.newest) month.newest = ms

@@ -36,9 +36,10 @@ export function orderByKey(identities: Float64Array, instants: Float64Array, cou
 function sortByDigit(keys: Float64Array, least: number, unit: number, from: Uint32Array, to: Uint32Array): void {
   const starts = new Uint32Array(DIGITS + 1)
   const digit = (row: number) => Math.floor(((keys[row] as number) - least) / unit) & (DIGITS - 1)
-  for (const row of from) (starts[digit(row) + 1] as number) += 1
+  for (let n = 0; n < from.length; n += 1) (starts[digit(from[n] as number) + 1] as number) += 1
   for (let n = 1; n <= DIGITS; n += 1) (starts[n] as number) += starts[n - 1] as number
-  for (const row of from) {
+  for (let n = 0; n < from.length; n += 1) {
+    const row = from[n] as number
     const at = digit(row)
     to[starts[at] as number] = row
     ;(starts[at] as number) += 1

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { v7 as uuid } from 'uuid'
-import type { ConnectorDefinition, SourceRecord } from '../../connectors/connector.ts'
+import type { SourceRecord } from '../../connectors/connector.ts'
 import type { OriginLookup } from '../../connectors/origin.ts'
 import { ActivityRows } from '../../db/activity-rows.ts'
 import type { StagedActivity } from '../../db/activity-writer.ts'
@@ -15,6 +15,7 @@ import { TextsPacker } from '../../db/texts.ts'
 import type { Vault } from '../../db/vault.ts'
 import { type Activity, activitiesOf, type Fact, type Identifier, type Mapped } from '../../domain/signal.ts'
 import type { Matcher } from '../../policies/matching.ts'
+import type { ConfiguredConnector } from '../connector-config.ts'
 import type { ChunkEnd, ChunkPart } from './drafts.ts'
 
 /** A chunk whose activities are rows and whose texts are packed: nothing but SQL is left to do. */
@@ -36,13 +37,11 @@ export interface PreparedChunk extends Omit<ChunkEnd, 'type'> {
   texts: { id: string; packed: Buffer } | null
 }
 
-export interface PrepareContext {
+export interface PrepareContext extends ConfiguredConnector {
   db: Database
   vault: Vault
   connectorId: string
   importId: string
-  definition: ConnectorDefinition
-  config: unknown
   origin: OriginLookup
   identities: IdentityCache
   accounts: AccountIds
@@ -55,9 +54,9 @@ export interface PrepareContext {
 }
 
 /** One record that the mapping did not foresee must not cost the others: it goes where a person can look at it. */
-export function mapOrReject(map: () => Mapped): Mapped {
+export function mapOrReject({ definition, config }: ConfiguredConnector, record: unknown): Mapped {
   try {
-    return map()
+    return definition.map(record, config)
   } catch {
     return { type: 'rejected', code: 'field_invalid', expected: 'a record in the documented form' }
   }
@@ -115,9 +114,8 @@ export class ChunkInMaking {
   }
 
   async #addSome(records: readonly SourceRecord[], origin: string, source: number): Promise<void> {
-    const { definition, config } = this.#context
     for (const record of records) {
-      const signal = record.unreadable ?? mapOrReject(() => definition.map(record.record, config))
+      const signal = record.unreadable ?? mapOrReject(this.#context, record.record)
       switch (signal.type) {
         case 'activity':
           this.#stage(signal, this.#keep(signal, record), source)

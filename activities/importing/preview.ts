@@ -11,13 +11,10 @@ export interface MappingPreview {
 }
 
 /** What a mapping would make of records that were rejected; stores nothing. */
-export function previewMapping(
-  { definition, config }: ConfiguredConnector,
-  records: readonly unknown[],
-): MappingPreview {
+export function previewMapping(connector: ConfiguredConnector, records: readonly unknown[]): MappingPreview {
   const preview: MappingPreview = { looked: records.length, mended: 0, ignored: 0, rejected: [] }
   for (const record of records) {
-    const mapped = mapOrReject(() => definition.map(record, config))
+    const mapped = mapOrReject(connector, record)
     if (mapped.type === 'ignored') preview.ignored += 1
     else if (mapped.type !== 'rejected') preview.mended += 1
     else {

@@ -58,7 +58,9 @@ export function mapperOf(config: Mapping, reader: Reader): (record: MappedRecord
     if (from !== '' && isIP(from) === 0) return reject('field_invalid', columns['ip'], 'an IP address')
     const sourceId = eventIdOf(record)
     if (sourceId === '') return reject('event_id_missing', config.eventIdColumns[0])
-    const [path, place, program] = [object(record), container(record), userAgent(record)]
+    const path = object(record)
+    const place = container(record)
+    const program = userAgent(record)
     if (path.length > MAX_TEXT_CHARACTERS) return tooLong(columns['object'])
     if (place.length > MAX_TEXT_CHARACTERS) return tooLong(columns['container'])
     if (program.length > MAX_TEXT_CHARACTERS) return tooLong(columns['userAgent'])
