@@ -87,6 +87,35 @@ test('a record of a patient that comes again may be a corrected one: nothing is 
   expect(await onlyAdds([look('h'), look('k')], SUBJECT)).toBe(false)
 })
 
+test('the key of an object is stored beside its container, whatever else the row has, and only where there is one', async () => {
+  const things: Partial<Activity>[] = [
+    { object: 'a.txt' },
+    { object: 'a.txt', container: 'bucket' },
+    { object: 'a.txt', container: 'other', amount: 4 },
+    { object: 'é'.repeat(2_000), container: 'bucket' },
+    { object: '', container: 'bucket', sizeBytes: 7, amount: 4 },
+    { object: '' },
+    { container: 'bucket' },
+    {},
+    { amount: 4 },
+  ]
+  // More rows than keys wait for, some again and again.
+  const said = Array.from({ length: 6_000 }, (_, n) => things[n % things.length] as Partial<Activity>)
+  await onlyAdds(said.map((says, n) => look(`of object ${n}`, { nativeEvent: 'Object', ...says })))
+  const stored = await t.db
+    .selectFrom('activity')
+    .select(({ cast, ref }) => ['texts_index', cast<string | null>(ref('object_key'), 'text').as('object_key')])
+    .where('native_event', '=', 'Object')
+    .orderBy('texts_index')
+    .execute()
+  const keys = t.vault.textKeys('object', 8)
+  const expected = things.map(({ object, container = '' }) =>
+    object === undefined ? null : String(keys.of(object, container).getBigInt64(0)),
+  )
+  expect(stored.map((row) => row.object_key)).toEqual(said.map((_, n) => expected[n % things.length]))
+  expect(new Set(expected).size).toBe(7)
+})
+
 test('the extension of an object is what stands behind its last dot, where that is short and plain', async () => {
   const extensions: Record<string, string | null> = {
     '/a/report.XLSX': 'xlsx',

@@ -55,6 +55,23 @@ test('rows that are begun again are as new ones', () => {
   expect(sent(used)).toBe(sent(fresh))
 })
 
+test('keys that still wait when rows are begun again are not those of the next rows', () => {
+  const vault = new Vault(createKeyRing())
+  const ids = { connectorId: uuid(), importId: uuid(), textsId: null }
+  const used = new ActivityRows(vault, ids)
+  const fresh = new ActivityRows(vault, ids)
+  const put = (rows: ActivityRows, says: Partial<Activity>) => {
+    const origin = { network: null, country: null }
+    const seen = { ...activity('4711'), ...says }
+    rows.add({ activity: seen, ordinal: 0, identityId: 7, containerId: null, sourceIndex: 0, origin })
+  }
+  put(used, { object: 'earlier' })
+  used.begin(null)
+  const sourceId = uuid()
+  for (const rows of [used, fresh]) put(rows, { sourceId })
+  expect(sent(used)).toBe(sent(fresh))
+})
+
 test('a short piece, which may not be sent yet when the next is asked for, keeps its bytes', () => {
   const rows = new ActivityRows(new Vault(createKeyRing()), { connectorId: uuid(), importId: uuid(), textsId: null })
   add(rows, 'short', '5')

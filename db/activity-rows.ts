@@ -6,6 +6,8 @@ import {
   isWide,
   itemsOf,
   KEY_AT,
+  OBJECT_KEY_AT,
+  OBJECT_KEY_BYTES,
   type Origin,
   type StagedActivity,
   sizeOf,
@@ -13,6 +15,7 @@ import {
 import { COPY_HEADER, COPY_TRAILER, copyBytes, uuidText, viewOf } from './binary.ts'
 import { orderByKey } from './order.ts'
 import { KEY_BYTES, type SourceKeys } from './source-keys.ts'
+import type { TextKeys } from './text-keys.ts'
 import type { Vault } from './vault.ts'
 
 /** A row that says something about another one. */
@@ -51,12 +54,12 @@ export class ActivityRows {
   ordinals = new Int32Array(FIRST_ROWS)
   /** 16 bytes each, of which `inOrder` makes keys. */
   keys: DataView = new DataView(new ArrayBuffer(FIRST_ROWS * KEY_BYTES))
+  /** Keys of objects, 8 bytes each, when `inOrder` was called; zero where there is no object. */
+  objects: DataView = new DataView(new ArrayBuffer(FIRST_ROWS * OBJECT_KEY_BYTES))
   /** NaN where there is none. */
   containers = new Float64Array(FIRST_ROWS)
   /** What each counts for, see `StagedActivity`; of one that counts for nothing the figures below say nothing. */
   hits = new Uint16Array(FIRST_ROWS)
-  /** 8 bytes each; zero where there is no object. */
-  objects = new Int32Array(2 * FIRST_ROWS)
   items = new Int32Array(FIRST_ROWS)
   sizes = new Float64Array(FIRST_ROWS)
   /** NaN where there is none. */
@@ -68,6 +71,7 @@ export class ActivityRows {
   subjects = new Map<string | null, Set<string>>()
 
   readonly #sourceKeys: SourceKeys
+  readonly #objectKeys: TextKeys
   readonly #writer: ActivityWriter
   /** Rows whose blocks are keys already. */
   #enciphered = 0
@@ -80,13 +84,16 @@ export class ActivityRows {
   constructor(vault: Vault, context: ChunkContext) {
     this.context = context
     this.#sourceKeys = vault.sourceKeys(context.connectorId)
-    this.#writer = new ActivityWriter(vault, this.#sourceKeys, context)
+    this.#objectKeys = vault.textKeys('object', OBJECT_KEY_BYTES)
+    this.#writer = new ActivityWriter(this.#sourceKeys, context)
   }
 
   /** Forgets the rows and keeps their memory, for another chunk of the import. */
   begin(textsId: string | null): void {
     this.context = { ...this.context, textsId }
     this.#writer.begin(this.context)
+    this.#sourceKeys.forget()
+    this.#objectKeys.forget()
     this.count = 0
     this.origins.length = 0
     this.actorKinds.length = 0
@@ -115,6 +122,7 @@ export class ActivityRows {
     this.#wide[n] = wide ? 1 : 0
     if (wide) this.#wideRows += 1
     this.#sourceKeys.putBlock(this.keys, n * KEY_BYTES, activity.sourceId)
+    this.#putObject(n, activity)
     this.#writer.write(staged, wide)
     this.hits[n] = hits
     if (hits !== 0 && hits !== UNTOLD) this.#keepFigures(n, activity)
@@ -129,14 +137,16 @@ export class ActivityRows {
     }
   }
 
+  #putObject(n: number, { object, container = '' }: Activity): void {
+    const at = n * OBJECT_KEY_BYTES
+    if (object === undefined) this.objects.setFloat64(at, 0)
+    else this.#objectKeys.put(this.objects, at, object, container)
+  }
+
   #keepFigures(n: number, activity: Activity): void {
-    const { object, amount } = activity
-    const { objectKey } = this.#writer
-    this.objects[2 * n] = object === undefined ? 0 : objectKey.getInt32(0)
-    this.objects[2 * n + 1] = object === undefined ? 0 : objectKey.getInt32(4)
     this.items[n] = itemsOf(activity) ?? 1
     this.sizes[n] = sizeOf(activity) ?? 0
-    this.amounts[n] = amount ?? Number.NaN
+    this.amounts[n] = activity.amount ?? Number.NaN
   }
 
   #meet(subject: string, department: string | null): void {
@@ -159,15 +169,13 @@ export class ActivityRows {
     this.containers = copied(this.containers, new Float64Array(size))
     this.ordinals = copied(this.ordinals, new Int32Array(size))
     this.hits = copied(this.hits, new Uint16Array(size))
-    this.objects = copied(this.objects, new Int32Array(2 * size))
     this.items = copied(this.items, new Int32Array(size))
     this.sizes = copied(this.sizes, new Float64Array(size))
     this.amounts = copied(this.amounts, new Float64Array(size))
     this.#starts = copied(this.#starts, new Uint32Array(size))
     this.#wide = copied(this.#wide, new Uint8Array(size))
-    const keys = new Uint8Array(size * KEY_BYTES)
-    keys.set(new Uint8Array(this.keys.buffer))
-    this.keys = viewOf(keys)
+    this.keys = grownTo(this.keys, size * KEY_BYTES)
+    this.objects = grownTo(this.objects, size * OBJECT_KEY_BYTES)
   }
 
   /** The rows in the order of their key, without those that say what an earlier row of the chunk said; found once. */
@@ -199,8 +207,8 @@ export class ActivityRows {
   }
 
   #encipher(): void {
-    const from = this.#enciphered * KEY_BYTES
-    this.#sourceKeys.encipher(new Uint8Array(this.keys.buffer, from, this.count * KEY_BYTES - from))
+    this.#sourceKeys.encipher(this.keys, this.#enciphered * KEY_BYTES, this.count * KEY_BYTES)
+    this.#objectKeys.settle(this.objects)
     this.#enciphered = this.count
   }
 
@@ -250,10 +258,21 @@ export class ActivityRows {
       const start = filled
       filled = rows.copyTo(view, start, from, to)
       copyBytes(this.keys, row * KEY_BYTES, KEY_BYTES, view, start + KEY_AT)
+      const high = this.objects.getInt32(row * OBJECT_KEY_BYTES)
+      const low = this.objects.getInt32(row * OBJECT_KEY_BYTES + 4)
+      if (high === 0 && low === 0) continue
+      view.setInt32(start + OBJECT_KEY_AT, high)
+      view.setInt32(start + OBJECT_KEY_AT + 4, low)
     }
     yield piece.subarray(0, filled)
     yield COPY_TRAILER
   }
+}
+
+function grownTo(from: DataView, size: number): DataView {
+  const grown = new Uint8Array(size)
+  grown.set(new Uint8Array(from.buffer))
+  return viewOf(grown)
 }
 
 /** So many keys are compared one by one; of more a set is made. */

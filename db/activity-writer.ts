@@ -1,10 +1,8 @@
 import type { Activity } from '../domain/signal.ts'
 import { address4Of, address6Of } from './address.ts'
 import { BinaryRows, fieldsOf, viewOf } from './binary.ts'
-import type { ShortHash } from './keyed-hash.ts'
 import { KEY_BYTES, type SourceKeys } from './source-keys.ts'
 import type { SubjectKeys } from './subject-keys.ts'
-import type { Vault } from './vault.ts'
 
 /** What an activity became on its way to its row. */
 export interface StagedActivity {
@@ -37,8 +35,11 @@ export interface ChunkContext {
 
 /** Where in a row its activity's key is: behind the number of fields, two of eight bytes, and its length. */
 export const KEY_AT = 2 + 2 * 12 + 4
-const COLUMNS = `identity_id, at, source_key, connector_id, import_id, texts_id, texts_index, source_index,
-  verb, native_event, outcome, actor_kind, container_id, object_key, object_ext, size_bytes, item_count, origin_ip,
+/** Where its object's key is, in a row that has one: behind the activity's key and its own length. */
+export const OBJECT_KEY_AT = KEY_AT + KEY_BYTES + 4
+export const OBJECT_KEY_BYTES = 8
+const COLUMNS = `identity_id, at, source_key, object_key, connector_id, import_id, texts_id, texts_index, source_index,
+  verb, native_event, outcome, actor_kind, container_id, object_ext, size_bytes, item_count, origin_ip,
   origin_network, origin_country, audience_after, destination_is_external, flags`
 const COLUMN_COUNT = 23
 /** Of what few sources have. */
@@ -103,15 +104,12 @@ export const isWide = ({ activity: { amount, finding, version }, subject }: Stag
 export class ActivityWriter {
   readonly rows = new BinaryRows()
   readonly #sourceKeys: SourceKeys
-  readonly #objectHash: ShortHash
   #shared: DataView
   readonly #events = new Map<string, KnownEvent[]>()
-  readonly #objectKey = new DataView(new ArrayBuffer(KEY_BYTES))
 
   /** `sourceKeys` are those of the connector's records. */
-  constructor(vault: Vault, sourceKeys: SourceKeys, context: ChunkContext) {
+  constructor(sourceKeys: SourceKeys, context: ChunkContext) {
     this.#sourceKeys = sourceKeys
-    this.#objectHash = vault.shortHash('object')
     this.#shared = sharedFields(context)
   }
 
@@ -121,7 +119,7 @@ export class ActivityWriter {
     this.#shared = sharedFields(context)
   }
 
-  /** Adds a row, with room for the activity's key. */
+  /** Adds a row, with room for the activity's key and for its object's. */
   write(staged: StagedActivity, wide: boolean): void {
     const { activity, identityId, ordinal, sourceIndex } = staged
     const { rows } = this
@@ -129,6 +127,8 @@ export class ActivityWriter {
     rows.int8(identityId)
     rows.instant(activity.at.getTime())
     rows.room(KEY_BYTES)
+    if (activity.object === undefined) rows.none()
+    else rows.room(OBJECT_KEY_BYTES)
     rows.fields(this.#shared)
     rows.int4(ordinal)
     rows.int4(sourceIndex)
@@ -137,27 +137,15 @@ export class ActivityWriter {
     if (wide) this.#writeFurther(staged)
   }
 
-  /** Key of the object of the activity that was written last, where it has one: 8 bytes. */
-  get objectKey(): DataView {
-    return this.#objectKey
-  }
-
   #writeDetails(staged: StagedActivity): void {
     const { rows } = this
     const { activity, containerId, origin } = staged
-    const { object, originIp, audienceAfter, destinationIsExternal, flags } = activity
+    const { originIp, audienceAfter, destinationIsExternal, flags } = activity
     const size = sizeOf(activity)
     const items = itemsOf(activity)
     if (containerId === null) rows.none()
     else rows.int8(containerId)
-    if (object === undefined) {
-      rows.none()
-      rows.none()
-    } else {
-      this.#objectHash.put(this.#objectKey, 0, object, activity.container ?? '')
-      rows.raw(this.#objectKey, 0, 8)
-      this.#text(extensionOf(staged))
-    }
+    this.#text(extensionOf(staged))
     if (size === null) rows.none()
     else rows.int8(size)
     if (items === null) rows.none()

@@ -35,37 +35,3 @@ export class KeyedHash {
     return hash('sha256', this.#outer, 'hex')
   }
 }
-
-const SHORT_BYTES = 16
-const SEPARATOR = '\u001f'
-
-/**
- * 128 bits of a text under a key of 32 bytes, for what is hashed by the million: SHA-256 over the key in hex, which fills
- * one block, the kind of thing and the text, cut in half. Half of a digest does not let anybody go on from it, so one hash
- * says what an HMAC takes two for. All of it is one text: giving the hash bytes instead would cost more than hashing them.
- */
-export class ShortHash {
-  readonly #start: string
-
-  /** `kind` keeps hashes of different things apart. */
-  constructor(key: Buffer, kind: string) {
-    this.#start = `${key.toString('hex').padEnd(BLOCK_BYTES, '0')}${kind}${SEPARATOR}`
-  }
-
-  /** Writes the 16 bytes of a text, or of a text within another (an object in its container), to a place. */
-  put(into: DataView, at: number, text: string, within?: string): void {
-    const digest = hash(
-      'sha256',
-      within === undefined ? this.#start + text : this.#start + within + SEPARATOR + text,
-      'binary',
-    )
-    for (let n = 0; n < SHORT_BYTES; n += 1) into.setUint8(at + n, digest.charCodeAt(n))
-  }
-
-  /** The bytes of a text. */
-  of(text: string): DataView {
-    const bytes = new DataView(new ArrayBuffer(SHORT_BYTES))
-    this.put(bytes, 0, text)
-    return bytes
-  }
-}

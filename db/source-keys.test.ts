@@ -3,9 +3,9 @@ import { v7 as uuid } from 'uuid'
 import { expect, test } from 'vitest'
 import type { Activity } from '../domain/signal.ts'
 import { ActivityRows } from './activity-rows.ts'
-import { ShortHash } from './keyed-hash.ts'
 import { createKeyRing } from './keyring.ts'
 import { SourceKeys } from './source-keys.ts'
+import { TextKeys } from './text-keys.ts'
 import { Vault } from './vault.ts'
 
 const EXAMPLE = '00112233-4455-6677-8899-aabbccddeeff'
@@ -15,13 +15,13 @@ const hex = ({ buffer, byteOffset, byteLength }: DataView): string =>
   Buffer.from(buffer, byteOffset, byteLength).toString('hex')
 
 test('the key of a UUID is its block of AES-256, as in the example of FIPS-197, C.3', () => {
-  const keys = new SourceKeys(new ShortHash(Buffer.alloc(32), 'source'), KEY)
+  const keys = new SourceKeys(new TextKeys(Buffer.alloc(32), 16), KEY)
   expect(hex(keys.of(EXAMPLE))).toBe('8ea2b7ca516745bfeafc49904b496089')
 })
 
-test('any other id is enciphered by its short hash, and so is a UUID in another spelling', () => {
-  const hash = new ShortHash(Buffer.alloc(32, 7), 'source')
-  const keys = new SourceKeys(hash, KEY)
+test('any other id is enciphered by its text key, and so is a UUID in another spelling', () => {
+  const texts = new TextKeys(Buffer.alloc(32, 7), 16)
+  const keys = new SourceKeys(texts, KEY)
   const ids = [
     EXAMPLE.toUpperCase(),
     `{${EXAMPLE}}`,
@@ -35,7 +35,7 @@ test('any other id is enciphered by its short hash, and so is a UUID in another 
     '',
   ]
   for (const id of ids) {
-    const block = Buffer.from(hash.of(id).buffer)
+    const block = Buffer.from(texts.of(id).buffer)
     const expected = createCipheriv('aes-256-ecb', KEY, null).update(block).toString('hex')
     expect(hex(keys.of(id)), id).toBe(expected)
   }

@@ -1,5 +1,6 @@
 import { type Cipher, createCipheriv } from 'node:crypto'
-import type { ShortHash } from './keyed-hash.ts'
+import { copyBytes } from './binary.ts'
+import type { TextKeys } from './text-keys.ts'
 
 /** Of a record's key. */
 export const KEY_BYTES = 16
@@ -9,36 +10,46 @@ const UUID_UNITS = 36
 
 /**
  * Keys of a connector's records: one block of AES-256, of the id itself where it is a UUID as most sources write it, of the
- * short hash of any other. Millions are made, and many blocks are enciphered at once: decision 019.
+ * text key of any other. Millions are made, and many blocks are enciphered at once: decision 019.
  */
 export class SourceKeys {
-  readonly #hash: ShortHash
+  readonly #texts: TextKeys
   readonly #cipher: Cipher
 
   /** `key` of 32 bytes is this connector's own. */
-  constructor(hash: ShortHash, key: Buffer) {
-    this.#hash = hash
+  constructor(texts: TextKeys, key: Buffer) {
+    this.#texts = texts
     // Each block by itself: a key must be the same wherever its record is met.
     this.#cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
   }
 
-  /** Writes what `encipher` makes the key of an id. */
+  /** Writes what `encipher` makes the key of an id; some of it waits until then, as `TextKeys.put` says. */
   putBlock(into: DataView, at: number, id: string): void {
-    if (!putUuid(into, at, id)) this.#hash.put(into, at, id)
+    if (!putUuid(into, at, id)) this.#texts.put(into, at, id)
   }
 
-  /** Makes keys of the blocks, in their place. */
-  encipher(blocks: Uint8Array): void {
-    blocks.set(this.#cipher.update(blocks))
+  /** Makes keys of the blocks there, in their place. */
+  encipher(blocks: DataView, from: number, to: number): void {
+    this.#texts.settle(blocks)
+    this.#encipher(new Uint8Array(blocks.buffer, blocks.byteOffset + from, to - from))
+  }
+
+  /** Leaves out the ids that wait. */
+  forget(): void {
+    this.#texts.forget()
   }
 
   /** The key of an id. */
   of(id: string): DataView {
     const key = new Uint8Array(KEY_BYTES)
     const view = new DataView(key.buffer)
-    this.putBlock(view, 0, id)
-    this.encipher(key)
+    if (!putUuid(view, 0, id)) copyBytes(this.#texts.of(id), 0, KEY_BYTES, view, 0)
+    this.#encipher(key)
     return view
+  }
+
+  #encipher(blocks: Uint8Array): void {
+    blocks.set(this.#cipher.update(blocks))
   }
 }
 

@@ -4,9 +4,10 @@ import { v7 as uuid } from 'uuid'
 import { AppError } from '../domain/errors.ts'
 import { byteas } from './binary.ts'
 import type { Connection } from './connection.ts'
-import { KeyedHash, ShortHash } from './keyed-hash.ts'
+import { KeyedHash } from './keyed-hash.ts'
 import type { KeyRing } from './keyring.ts'
-import { SourceKeys } from './source-keys.ts'
+import { KEY_BYTES, SourceKeys } from './source-keys.ts'
+import { TextKeys } from './text-keys.ts'
 
 export type SealedPurpose = 'identity' | 'personal' | 'texts' | 'secret' | 'file_name'
 
@@ -71,15 +72,15 @@ export class Vault {
     return this.#lookup.hex(`${kind}\u001f${value}`)
   }
 
-  /** Hashes of half the length under a key of their own, for those that are made by the million. */
-  shortHash(kind: string): ShortHash {
-    return new ShortHash(this.lookupKey('short', 'key'), kind)
+  /** Shorter keys of texts, each kind under a key of its own, for those that are made by the million in an import. */
+  textKeys(kind: string, keyBytes: 8 | 16): TextKeys {
+    return new TextKeys(this.lookupKey('text', kind), keyBytes)
   }
 
   /** Of a connector's records. */
   sourceKeys(connectorId: string): SourceKeys {
     const kind = `source/${connectorId}`
-    return new SourceKeys(this.shortHash(kind), this.lookupKey('block', kind))
+    return new SourceKeys(this.textKeys(kind, KEY_BYTES), this.lookupKey('block', kind))
   }
 
   /** Random bytes, each given once. */

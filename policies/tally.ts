@@ -71,8 +71,8 @@ export class Tally {
       this.#first[place] = rollup
     }
     this.#rollups.take(rollup, rows, row)
-    const high = rows.objects[2 * row] as number
-    const low = rows.objects[2 * row + 1] as number
+    const high = rows.objects.getInt32(8 * row)
+    const low = rows.objects.getInt32(8 * row + 4)
     if ((high !== 0 || low !== 0) && this.#objects.add(rollup, high, low)) this.#rollups.takeObject(rollup)
   }
 
