@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { expect, test } from 'vitest'
@@ -5,6 +6,8 @@ import { ensureMonths } from '../db/activities.ts'
 import { ActivityRows } from '../db/activity-rows.ts'
 import type { StagedActivity } from '../db/activity-writer.ts'
 import { ImportSession } from '../db/import-session.ts'
+import { createKeyRing } from '../db/keyring.ts'
+import { Vault } from '../db/vault.ts'
 import { testDatabase } from '../test/harness/database.ts'
 import { storeActivities } from '../test/harness/storing.ts'
 import { insertSomebody } from './examples.ts'
@@ -14,13 +17,15 @@ const PLACES = 6_000
 /** Pairs that a book keeps before it has to forget some: a few less, so that it has to in the middle of what follows. */
 const BEFORE = Math.floor(2 ** 19 * 0.6) - PLACES / 2
 
+const START = Date.parse('2026-03-02T00:00:00Z')
+
 const view = (n: number, containerId: number): Omit<StagedActivity, 'identityId'> => ({
   activity: {
     type: 'activity',
     sourceId: `view-${n}`,
     actor: { scheme: 'user_name', value: 'nobody' },
     actorKind: 'user',
-    at: new Date(Date.parse('2026-03-02T00:00:00Z') + n),
+    at: new Date(START + n),
     verb: 'view',
     nativeEvent: 'View',
     outcome: 'success',
@@ -68,4 +73,44 @@ test('a first meeting that a correction took away meanwhile is noted again', asy
   await sql`select nextval('seen_revision')`.execute(t.db)
   await storeOnDay(2)
   expect(await noted()).toBe(2)
+})
+
+const ORIGINS = [null, '203.0.0.0/16', '198.51.0.0/16'].flatMap((network) =>
+  [null, 'DE', 'BR'].map((country) => ({ network, country })),
+)
+const meeting = fc.record({
+  identityId: fc.constantFrom(1, 2),
+  ms: fc.nat(20),
+  containerId: fc.constantFrom(null, 7),
+  origin: fc.constantFrom(...ORIGINS),
+})
+const chunksOfMeetings = fc.array(fc.array(meeting, { minLength: 1, maxLength: 8 }), { maxLength: 6 })
+
+test('a book tells of each value by itself, a country too whose network was met in another, and of no meeting twice', () => {
+  const rows = new ActivityRows(new Vault(createKeyRing()), { connectorId: uuid(), importId: uuid(), textsId: null })
+  fc.assert(
+    fc.property(chunksOfMeetings, (chunks) => {
+      const book = new MeetingBook()
+      const known = new Map<string, number>()
+      for (const [number, chunk] of chunks.entries()) {
+        rows.begin(null)
+        for (const [n, { ms, ...met }] of chunk.entries()) {
+          const { activity, ...staged } = view(ms, 0)
+          rows.add({ ...staged, ...met, activity: { ...activity, sourceId: `${number} ${n}` } })
+        }
+        const told = book.take({ rows, order: rows.inOrder() })
+        const texts = told.identities.map((identity, n) => `${identity} ${told.dimensions[n]} ${told.values[n]}`)
+        const earlier = new Map<string, number>()
+        for (const { identityId, ms, containerId, origin } of chunk) {
+          for (const [dimension, value] of Object.entries({ any: '', container: containerId, ...origin })) {
+            const text = `${identityId} ${dimension} ${value}`
+            if (value !== null && ms < (known.get(text) ?? Infinity)) earlier.set(text, ms)
+            if (value !== null) known.set(text, Math.min(ms, known.get(text) ?? Infinity))
+          }
+        }
+        expect(new Map(texts.map((text, n) => [text, (told.instants[n] as number) - START]))).toEqual(earlier)
+        expect(new Set(texts).size).toBe(texts.length)
+      }
+    }),
+  )
 })
