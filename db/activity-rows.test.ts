@@ -55,7 +55,10 @@ test('rows that are begun again are as new ones', () => {
   expect(sent(used)).toBe(sent(fresh))
 })
 
-test('keys that still wait when rows are begun again are not those of the next rows', () => {
+test.each([
+  ['still wait', false],
+  ['are filled in', true],
+])('keys that %s when rows are begun again are not those of the next rows', (_, areFilledIn) => {
   const vault = new Vault(createKeyRing())
   const ids = { connectorId: uuid(), importId: uuid(), textsId: null }
   const used = new ActivityRows(vault, ids)
@@ -66,6 +69,7 @@ test('keys that still wait when rows are begun again are not those of the next r
     rows.add({ activity: seen, ordinal: 0, identityId: 7, containerId: null, sourceIndex: 0, origin })
   }
   put(used, { object: 'earlier' })
+  if (areFilledIn) used.inOrder()
   used.begin(null)
   const sourceId = uuid()
   for (const rows of [used, fresh]) put(rows, { sourceId })
