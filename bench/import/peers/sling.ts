@@ -11,7 +11,8 @@ export const sling: Peer = {
     const target = new URL(url)
     // It asks for TLS unless told, and a server on this machine has none.
     if (!target.searchParams.has('sslmode')) target.searchParams.set('sslmode', 'disable')
-    const keys = `{table_keys: {primary: [${KEY}]}}`
+    // `--primary-key` alone tells what belongs together; the table would take an event a second time.
+    const options = `{table_keys: {primary: [${KEY}]}}`
     const args = [
       '--src-stream',
       `file://${file}`,
@@ -21,13 +22,15 @@ export const sling: Peer = {
       'incremental',
       '--primary-key',
       KEY,
+      '--tgt-options',
+      options,
     ]
     const { seconds } = await run(executable('sling') as string, ['run', ...args, '--tgt-conn', 'BENCH'], {
       env: { BENCH: target.href, SLING_HOME_DIR: scratch, SLING_DISABLE_TELEMETRY: 'true' },
     })
     return {
       seconds,
-      command: `sling run --src-stream file://… --tgt-object ${TARGET} --mode incremental --primary-key ${KEY} --tgt-options '${keys}'`,
+      command: `sling run --src-stream file://… --tgt-object ${TARGET} --mode incremental --primary-key ${KEY} --tgt-options '${options}'`,
     }
   },
 }
