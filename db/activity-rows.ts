@@ -12,6 +12,7 @@ import {
   type StagedActivity,
   sizeOf,
 } from './activity-writer.ts'
+import { grown, grownView } from './arrays.ts'
 import { COPY_HEADER, COPY_TRAILER, copyBytes, uuidText, viewOf } from './binary.ts'
 import { orderByKey } from './order.ts'
 import { KEY_BYTES, type SourceKeys } from './source-keys.ts'
@@ -157,25 +158,18 @@ export class ActivityRows {
 
   #grow(): void {
     const size = this.#starts.length * 2
-    const copied = <A extends Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array>(
-      from: A,
-      to: A,
-    ): A => {
-      to.set(from)
-      return to
-    }
-    this.identities = copied(this.identities, new Float64Array(size))
-    this.instants = copied(this.instants, new Float64Array(size))
-    this.containers = copied(this.containers, new Float64Array(size))
-    this.ordinals = copied(this.ordinals, new Int32Array(size))
-    this.hits = copied(this.hits, new Uint16Array(size))
-    this.items = copied(this.items, new Int32Array(size))
-    this.sizes = copied(this.sizes, new Float64Array(size))
-    this.amounts = copied(this.amounts, new Float64Array(size))
-    this.#starts = copied(this.#starts, new Uint32Array(size))
-    this.#wide = copied(this.#wide, new Uint8Array(size))
-    this.keys = grownTo(this.keys, size * KEY_BYTES)
-    this.objects = grownTo(this.objects, size * OBJECT_KEY_BYTES)
+    this.identities = grown(this.identities, size)
+    this.instants = grown(this.instants, size)
+    this.containers = grown(this.containers, size)
+    this.ordinals = grown(this.ordinals, size)
+    this.hits = grown(this.hits, size)
+    this.items = grown(this.items, size)
+    this.sizes = grown(this.sizes, size)
+    this.amounts = grown(this.amounts, size)
+    this.#starts = grown(this.#starts, size)
+    this.#wide = grown(this.#wide, size)
+    this.keys = grownView(this.keys, size * KEY_BYTES)
+    this.objects = grownView(this.objects, size * OBJECT_KEY_BYTES)
   }
 
   /** The rows in the order of their key, without those that say what an earlier row of the chunk said; found once. */
@@ -267,12 +261,6 @@ export class ActivityRows {
     yield piece.subarray(0, filled)
     yield COPY_TRAILER
   }
-}
-
-function grownTo(from: DataView, size: number): DataView {
-  const grown = new Uint8Array(size)
-  grown.set(new Uint8Array(from.buffer))
-  return viewOf(grown)
 }
 
 /** So many keys are compared one by one; of more a set is made. */

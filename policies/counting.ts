@@ -2,7 +2,7 @@ import type { StoredRows } from '../db/activity-rows.ts'
 import type { Connection } from '../db/connection.ts'
 import { type ImportSession, TOUCHED } from '../db/import-session.ts'
 import type { NewestStored } from '../db/newest-stored.ts'
-import { type ActiveIndicator, byRollup, lockTouched, recomputeRollups } from './compile.ts'
+import { type ActiveIndicator, lockTouched, recomputeRollups } from './compile.ts'
 import type { DaysUnderWay } from './days-under-way.ts'
 import type { Matcher } from './matching.ts'
 import { PersonDays } from './person-days.ts'
@@ -62,7 +62,7 @@ export class Counting {
   ): Promise<void> {
     const touched = TOUCHED
     const { meetings, treatments, underWay } = this.#books
-    if (!onlyAdded || !this.#tally.isOf([...byRollup(indicators).keys()])) this.#tally.giveUp()
+    if (!onlyAdded || !this.#tally.isOf(indicators)) this.#tally.giveUp()
     await this.#days.note(tx, touched, this.#tally.isCounted)
     // First: it may touch further days.
     const any = this.#hasSubjects || (this.#hasSpecial && !onlyAdded)

@@ -67,6 +67,17 @@ function stage(who: number, ms: number, says: Partial<Activity> = {}): StagedAct
 const rollups = async () =>
   (await sql`select * from indicator_day order by identity_id, day, rollup_key`.execute(t.db)).rows
 
+/** All anew, from what is stored. */
+async function countedByDatabase(indicators: readonly ActiveIndicator[]) {
+  await t.db.transaction().execute(async (tx) => {
+    await sql`create temp table stored_day on commit drop as
+      select distinct identity_id, (at at time zone 'UTC')::date as day from activity`.execute(tx)
+    await sql`truncate indicator_day`.execute(tx)
+    await recomputeRollups(tx, indicators, 'pg_temp.stored_day')
+  })
+  return rollups()
+}
+
 /** Two connectors, three people, three days over the end of a month; what comes together is of one transaction. */
 const arrivals = fc.array(
   fc.record({
@@ -114,13 +125,7 @@ test('rollups that are counted before their rows can be read are those that the 
       }
       const arrived = await rollups()
       counted += arrived.length
-      await t.db.transaction().execute(async (tx) => {
-        await sql`create temp table stored_day on commit drop as
-          select distinct identity_id, (at at time zone 'UTC')::date as day from activity`.execute(tx)
-        await sql`truncate indicator_day`.execute(tx)
-        await recomputeRollups(tx, indicators, 'pg_temp.stored_day')
-      })
-      expect(arrived).toEqual(await rollups())
+      expect(arrived).toEqual(await countedByDatabase(indicators))
     }),
     { numRuns: 30 },
   )
@@ -221,4 +226,24 @@ test('more than a number can hold exactly is summed up by the database', async (
   await store(sizes, { connectorId: uuid(), indicators: async () => [downloads], matcher })
   const { rows } = await sql`select bytes::text from indicator_day`.execute(t.db)
   expect(rows).toEqual([{ bytes: String(2n ** 54n - 1n) }])
+})
+
+test('more rollups and objects than there is room for at first are all counted', async () => {
+  const indicators = Array.from(
+    { length: 400 },
+    (_, n): ActiveIndicator => ({ ...ASKED, where: { field: 'size_bytes', atLeast: n } }),
+  )
+  const matcher = new Matcher(indicators, 'none')
+  const looks = people.flatMap((_, who) =>
+    ['one.csv', 'two.csv', 'one.csv'].map((object, n) => stage(who, n, { object, sizeBytes: 1_000 })),
+  )
+  await storeActivities(
+    session,
+    { vault: t.vault, connectorId: uuid(), indicators: async () => indicators, matcher },
+    looks.map((each, ordinal) => ({ ...each, ordinal })),
+  )
+  const counted = await rollups()
+  expect(counted).toHaveLength(people.length * indicators.length)
+  expect(counted[0]).toMatchObject({ count: 3, objects: 2 })
+  expect(counted).toEqual(await countedByDatabase(indicators))
 })

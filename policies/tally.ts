@@ -1,6 +1,8 @@
 import { type ActivityRows, type StoredRows, UNTOLD } from '../db/activity-rows.ts'
+import { grown } from '../db/arrays.ts'
 import { BinaryRows, COPY_HEADER, COPY_TRAILER, viewOf } from '../db/binary.ts'
 import { orderByKey } from '../db/order.ts'
+import type { ActiveIndicator } from './compile.ts'
 import type { Matcher } from './matching.ts'
 import type { PersonDays } from './person-days.ts'
 
@@ -84,9 +86,9 @@ export class Tally {
   /** Whether all rollups that a person-day has are counted here. */
   isCounted = (place: number): boolean => !this.#gaveUp && (this.#first[place] ?? LEFT) !== LEFT
 
-  /** Whether its rollups are those which are asked for. */
-  isOf(keys: readonly string[]): boolean {
-    return this.#matcher?.keys.join() === keys.join()
+  /** Whether it counts the rollups of these indicators. */
+  isOf(indicators: readonly ActiveIndicator[]): boolean {
+    return this.#matcher?.isOf(indicators) === true
   }
 
   /** What `COPY_ROLLUPS` reads. A piece is sent before the next is asked for: its memory is used again. */
@@ -181,20 +183,16 @@ class Rollups {
   }
 
   #grow(): void {
-    const grown = <A extends Uint16Array | Int32Array | Float64Array>(from: A, to: A): A => {
-      to.set(from)
-      return to
-    }
     const size = this.keys.length * 2
-    this.keys = grown(this.keys, new Uint16Array(size))
-    this.next = grown(this.next, new Int32Array(size))
-    this.#counts = grown(this.#counts, new Int32Array(size))
-    this.#objects = grown(this.#objects, new Int32Array(size))
-    this.#items = grown(this.#items, new Float64Array(size))
-    this.#bytes = grown(this.#bytes, new Float64Array(size))
-    this.#amounts = grown(this.#amounts, new Float64Array(size))
-    this.#firsts = grown(this.#firsts, new Float64Array(size))
-    this.#lasts = grown(this.#lasts, new Float64Array(size))
+    this.keys = grown(this.keys, size)
+    this.next = grown(this.next, size)
+    this.#counts = grown(this.#counts, size)
+    this.#objects = grown(this.#objects, size)
+    this.#items = grown(this.#items, size)
+    this.#bytes = grown(this.#bytes, size)
+    this.#amounts = grown(this.#amounts, size)
+    this.#firsts = grown(this.#firsts, size)
+    this.#lasts = grown(this.#lasts, size)
   }
 }
 
