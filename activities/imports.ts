@@ -15,7 +15,7 @@ import { subjectHasher } from '../db/subject-keys.ts'
 import { openSealed } from '../db/vault.ts'
 import { AppError, ERROR_CODES, type ErrorCode } from '../domain/errors.ts'
 import type { ImportBalance } from '../domain/processes.ts'
-import { DaysUnderWay } from '../policies/days-under-way.ts'
+import { DayUnderWay } from '../policies/day-under-way.ts'
 import { activeIndicators } from '../policies/load.ts'
 import { Matcher } from '../policies/matching.ts'
 import { MeetingBook } from '../policies/seen.ts'
@@ -137,7 +137,7 @@ export async function runImport(
     movesConnector: pulls,
     meetings: new MeetingBook(),
     treatments: new TreatmentBook(),
-    underWay: new DaysUnderWay(),
+    underWay: new DayUnderWay(),
     kind: row.kind,
     matching: prepare.matching,
     spareRows: prepare.spareRows,

@@ -3,7 +3,7 @@ import type { Connection } from '../db/connection.ts'
 import { type ImportSession, TOUCHED } from '../db/import-session.ts'
 import type { NewestStored } from '../db/newest-stored.ts'
 import { type ActiveIndicator, lockTouched, recomputeRollups } from './compile.ts'
-import type { DaysUnderWay } from './days-under-way.ts'
+import type { DayUnderWay } from './day-under-way.ts'
 import type { Matcher } from './matching.ts'
 import { PersonDays } from './person-days.ts'
 import { type MeetingBook, type Meetings, noteMeetings, recomputeSeen } from './seen.ts'
@@ -14,7 +14,7 @@ import { dropLost, noteTreatments, type Pairs, type TreatmentBook } from './trea
 export interface Books {
   meetings: MeetingBook
   treatments: TreatmentBook
-  underWay: DaysUnderWay
+  underWay: DayUnderWay
 }
 
 /**

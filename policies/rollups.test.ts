@@ -9,7 +9,7 @@ import { addDays } from '../domain/window.ts'
 import { type TestDatabase, testDatabase } from '../test/harness/database.ts'
 import { storeActivities } from '../test/harness/storing.ts'
 import { type ActiveIndicator, hasRollups, rebuildRollups, rollupKey } from './compile.ts'
-import { DaysUnderWay } from './days-under-way.ts'
+import { DayUnderWay } from './day-under-way.ts'
 import { insertSomebody } from './examples.ts'
 import { loadIndicators } from './load.ts'
 import { MeetingBook } from './seen.ts'
@@ -92,7 +92,7 @@ function chunksOf(all: readonly Drawn[], [order, size, repeated]: [number[], num
 
 async function arrive(t: TestDatabase, session: ImportSession, people: readonly number[], chunks: readonly Drawn[][]) {
   await sql`truncate activity, activity_newest, activity_correction, indicator_day, identity_seen`.execute(t.db)
-  const [book, underWay] = [new MeetingBook(), new DaysUnderWay()]
+  const [book, underWay] = [new MeetingBook(), new DayUnderWay()]
   for (const chunk of chunks) {
     const staged = chunk.map(({ activity, who, network, country, containerId }, ordinal) => ({
       activity,

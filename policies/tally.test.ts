@@ -3,17 +3,20 @@ import { sql } from 'kysely'
 import { v7 as uuid } from 'uuid'
 import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { ensureMonths } from '../db/activities.ts'
+import { ActivityRows } from '../db/activity-rows.ts'
 import type { StagedActivity } from '../db/activity-writer.ts'
 import { ImportSession } from '../db/import-session.ts'
 import type { Activity } from '../domain/signal.ts'
 import { type TestDatabase, testDatabase } from '../test/harness/database.ts'
 import { type Storing, storeActivities } from '../test/harness/storing.ts'
 import { type ActiveIndicator, recomputeRollups, rollupKey } from './compile.ts'
-import { DaysUnderWay } from './days-under-way.ts'
+import { DayUnderWay } from './day-under-way.ts'
 import { insertLastDay, insertSomebody } from './examples.ts'
 import { loadIndicators } from './load.ts'
 import { Matcher } from './matching.ts'
+import { PersonDays } from './person-days.ts'
 import { MeetingBook } from './seen.ts'
+import { TALLY_LIMITS, Tally } from './tally.ts'
 
 const FIRST_DAY = Date.parse('2026-04-29T00:00:00Z')
 const HOUR_MS = 3_600_000
@@ -113,7 +116,7 @@ test('rollups that are counted before their rows can be read are those that the 
     fc.asyncProperty(arrivals, async (all) => {
       await forget()
       // In order of time or not: both happen.
-      const imports = [0, 1, 2, 3].map(() => ({ book: new MeetingBook(), underWay: new DaysUnderWay() }))
+      const imports = [0, 1, 2, 3].map(() => ({ book: new MeetingBook(), underWay: new DayUnderWay() }))
       for (const { connector, importOf, records } of all) {
         const staged = records.map(({ who, minute, ...says }, ordinal) => {
           const told = Object.fromEntries(Object.entries(says).filter(([, value]) => value !== undefined))
@@ -172,7 +175,7 @@ test('a day of which nobody has stored anything is counted by the import, a day 
 })
 
 test('an import goes on counting within the day in which its last transaction ended, whom it had not met there', async () => {
-  const underWay = new DaysUnderWay()
+  const underWay = new DayUnderWay()
   const connectorId = uuid()
   await store([stage(0, 0), stage(0, DAY_MS)], { connectorId, underWay })
   // What is stored already of the first person is left to the database, which takes nothing of this away.
@@ -187,7 +190,7 @@ test('it no longer does once anybody else has stored something of that day, an e
     [undefined, DAY_MS],
   ] as const) {
     await forget()
-    const underWay = new DaysUnderWay()
+    const underWay = new DayUnderWay()
     const own = uuid()
     await store([stage(0, DAY_MS + 10)], { connectorId: own, underWay })
     await store([stage(2, ms)], { connectorId: connectorId ?? own })
@@ -246,4 +249,25 @@ test('more rollups and objects than there is room for at first are all counted',
   expect(counted).toHaveLength(people.length * indicators.length)
   expect(counted[0]).toMatchObject({ count: 3, objects: 2 })
   expect(counted).toEqual(await countedByDatabase(indicators))
+})
+
+test('a tally gives up where it would hold too much, and where its rows were told of for other rollups', () => {
+  const matcher = telling()
+  const other = new Matcher([{ ...ASKED, where: { field: 'verb', in: ['download'] } }], 'none')
+  const isCounted = (matchers: readonly Matcher[], limits: Partial<typeof TALLY_LIMITS> = {}) => {
+    const tally = new Tally({ ...TALLY_LIMITS, ...limits })
+    const days = new PersonDays()
+    for (const [who, each] of matchers.entries()) {
+      const rows = new ActivityRows(t.vault, { connectorId: another, importId: uuid(), textsId: null })
+      const staged = stage(who, 0, { object: 'one.csv' })
+      rows.add({ ...staged, hits: each.hitsOf(staged) })
+      const stored = { rows, order: rows.inOrder() }
+      tally.take(stored, each, days.take(stored), days, () => true)
+    }
+    return matchers.map((_, place) => tally.isCounted(place))
+  }
+  expect(isCounted([matcher, telling()])).toEqual([true, true])
+  expect(isCounted([matcher, other])).toEqual([false, false])
+  for (const limit of ['rollups', 'objects', 'personDays'])
+    expect(isCounted([matcher, matcher], { [limit]: 1 })).toEqual([false, false])
 })

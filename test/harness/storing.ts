@@ -7,7 +7,7 @@ import type { ImportSession } from '../../db/import-session.ts'
 import type { Vault } from '../../db/vault.ts'
 import type { ActiveIndicator } from '../../policies/compile.ts'
 import { Counting } from '../../policies/counting.ts'
-import { DaysUnderWay } from '../../policies/days-under-way.ts'
+import { DayUnderWay } from '../../policies/day-under-way.ts'
 import { Matcher } from '../../policies/matching.ts'
 import { MeetingBook } from '../../policies/seen.ts'
 import { TreatmentBook } from '../../policies/treated.ts'
@@ -19,7 +19,7 @@ export interface Storing {
   /** Of one import; each call is an import of its own where there is none. */
   book?: MeetingBook
   treatments?: TreatmentBook
-  underWay?: DaysUnderWay
+  underWay?: DayUnderWay
   /** Tells of the activities what they count for; made of the indicators where there is none. */
   matcher?: Matcher
   /** Called between storing and counting. */
@@ -35,7 +35,7 @@ export async function storeActivities(
     indicators,
     book = new MeetingBook(),
     treatments = new TreatmentBook(),
-    underWay = new DaysUnderWay(),
+    underWay = new DayUnderWay(),
     matcher,
     stored = async () => {},
   }: Storing,

@@ -8,7 +8,7 @@ const PEOPLE_AT_MOST = 200_000
  * Who has done something on the last day that an import has stored, where all that is stored of that day is its own: a log
  * in order of time goes on within it.
  */
-export class DaysUnderWay {
+export class DayUnderWay {
   #day = Number.NaN
   #writer = ''
   #people: Set<number> | null = null
